@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The backend contract: what SVM and VMX both supply, and the neutral record
+ * into which each translates its exits. Nothing above arch/ knows more.
+ */
+#ifndef ARCH_HVM_H
+#define ARCH_HVM_H
+
+#include "kernel/base/bits.h"
+#include "kernel/base/compiler.h"
+#include "kernel/base/types.h"
+
+struct pgfmt;
+struct pool_owner;
+struct hvm_vm;
+struct hvm_vcpu;
+
+/* General registers by their encoding in instructions. */
+enum hvm_gpr {
+	HVM_RAX, HVM_RCX, HVM_RDX, HVM_RBX, HVM_RSP, HVM_RBP, HVM_RSI, HVM_RDI,
+	HVM_R8, HVM_R9, HVM_R10, HVM_R11, HVM_R12, HVM_R13, HVM_R14, HVM_R15,
+};
+
+/*
+ * Valid between two calls of run(): the backend loads the hardware from it on
+ * entry and stores it on exit. Assembly relies on the offsets.
+ */
+struct hvm_regs {
+	u64 gpr[16];
+	u64 rip;
+	u64 rflags;
+};
+
+enum hvm_seg { HVM_ES, HVM_CS, HVM_SS, HVM_DS, HVM_FS, HVM_GS, HVM_LDTR, HVM_TR, HVM_SEGS };
+
+/* attr as in a descriptor's bytes 5 and 6: type 3:0, S 4, DPL 6:5, P 7, AVL 8, L 9, D 10, G 11. */
+struct hvm_segment {
+	u64 base;
+	u32 limit; /* bytes, granularity applied */
+	u16 sel;
+	u16 attr;
+};
+
+struct hvm_dtable {
+	u64 base;
+	u32 limit;
+};
+
+enum hvm_sysreg {
+	HVM_CR0, HVM_CR2, HVM_CR3, HVM_CR4, HVM_DR6, HVM_DR7, HVM_EFER, HVM_PAT,
+	HVM_STAR, HVM_LSTAR, HVM_CSTAR, HVM_SFMASK, HVM_KERNEL_GS_BASE,
+	HVM_SYSENTER_CS, HVM_SYSENTER_ESP, HVM_SYSENTER_EIP, HVM_TSC_AUX, HVM_XCR0,
+	HVM_TSC_OFFSET, /* guest TSC = host TSC + offset, modulo 2^64 */
+	HVM_SYSREGS
+};
+
+enum hvm_exit_code {
+	HVM_EXIT_HOST,	     /* host interrupt or kick: nothing of the guest's */
+	HVM_EXIT_IO,	     /* u.io */
+	HVM_EXIT_MEM,	     /* second-stage fault: u.mem */
+	HVM_EXIT_CPUID,
+	HVM_EXIT_RDMSR,
+	HVM_EXIT_WRMSR,
+	HVM_EXIT_CR,	     /* u.cr */
+	HVM_EXIT_HLT,
+	HVM_EXIT_PAUSE,
+	HVM_EXIT_HYPERCALL,  /* VMMCALL or VMCALL */
+	HVM_EXIT_XSETBV,
+	HVM_EXIT_WBINVD,     /* WBINVD or INVD */
+	HVM_EXIT_RDPMC,
+	HVM_EXIT_UD,	     /* an instruction this guest does not have: owes #UD */
+	HVM_EXIT_EXCEPTION,  /* an intercepted exception: u.exception */
+	HVM_EXIT_IRQ_WINDOW, /* requested by irq_window(): the guest can take an interrupt */
+	HVM_EXIT_NMI_WINDOW, /* requested by nmi_window() */
+	HVM_EXIT_TASK_SWITCH,
+	HVM_EXIT_SHUTDOWN,   /* triple fault */
+	HVM_EXIT_ENTRY_FAIL, /* the CPU refused the guest state: raw[] for the dump */
+	HVM_EXIT_UNKNOWN,    /* raw[] for the dump */
+	HVM_EXIT_CODES
+};
+
+enum hvm_cr_op { HVM_CR_DECODE, HVM_CR_MOV_TO, HVM_CR_MOV_FROM, HVM_CR_CLTS, HVM_CR_LMSW };
+
+#define HVM_ACCESS_READ	 BIT(0)
+#define HVM_ACCESS_WRITE BIT(1)
+#define HVM_ACCESS_EXEC	 BIT(2)
+
+struct hvm_exit {
+	enum hvm_exit_code code;
+	u8 insn_len;	/* 0: decode the instruction at RIP to know */
+	u8 insn_bytes;	/* how many of insn[] the CPU supplied; 0: fetch it */
+	u8 insn[15];
+	union {
+		struct {
+			u16 port;
+			u8 size; /* 1, 2, 4 bytes */
+			bool in;
+			bool string; /* INS or OUTS: decode address size and segment */
+			bool rep;
+		} io;
+		struct {
+			gpa_t gpa;
+			u8 access;   /* HVM_ACCESS_*: what was tried */
+			bool mapped; /* entry present, rights missing */
+			bool walk;   /* while walking the guest's own page tables */
+		} mem;
+		struct {
+			u8 cr;
+			u8 op;	/* enum hvm_cr_op; DECODE: only cr is known */
+			u8 gpr; /* enum hvm_gpr */
+			u16 msw;
+		} cr;
+		struct {
+			u8 vector;
+			bool has_error;
+			u32 error;
+			u64 address; /* #PF: CR2; #DB: pending DR6 bits */
+		} exception;
+	} u;
+	u64 raw[4]; /* vendor code and information, for the dump only */
+};
+
+/* Interruption types, numbered as in both vendors' injection fields. */
+enum hvm_event_type {
+	HVM_EVENT_INTR = 0,
+	HVM_EVENT_NMI = 2,
+	HVM_EVENT_EXCEPTION = 3,
+	HVM_EVENT_SOFT_INT = 4,
+};
+
+struct hvm_event {
+	u8 vector;
+	u8 type; /* enum hvm_event_type */
+	bool has_error;
+	u32 error;
+};
+
+/* What the CPU offers, for 'host' and for decisions above arch/. */
+struct hvm_caps {
+	const char *name; /* "svm", "vmx" */
+	bool next_rip;	  /* exits carry the instruction length */
+	bool decode_assist;
+	bool page_1g;
+	bool vendor_amd;
+	u32 asids;
+	char text[160]; /* one line of features in words */
+};
+
+struct hvm_vm_config {
+	struct pool_owner *owner; /* pays for control pages */
+	hpa_t stage2_root;
+};
+
+struct hvm_ops {
+	const char *name;
+	/* The format of the second-stage table (kernel/mm/pgtable.h). */
+	const struct pgfmt *stage2_fmt;
+
+	/* -- module: once per boot, then once per CPU ------------------------------ */
+
+	/* probe() - can this CPU do it? Fills caps, or why with the reason (-ENOTSUP). */
+	int (*probe)(struct hvm_caps *caps, char *why, size_t why_size) MUST_CHECK;
+	/* cpu_on() - enable on the calling CPU; -EIO when firmware locked it off. */
+	int (*cpu_on)(void) MUST_CHECK;
+	/* cpu_off() - disable on the calling CPU; no guest may be loaded. */
+	void (*cpu_off)(void);
+
+	/* -- VM: maps of intercepted ports and MSRs, second-stage root --------------- */
+	int (*vm_create)(struct hvm_vm **out, const struct hvm_vm_config *cfg) MUST_CHECK;
+	void (*vm_destroy)(struct hvm_vm *hvm);
+	/* msr_intercept() - whether reads and writes of an MSR exit. All vCPUs parked. */
+	int (*msr_intercept)(struct hvm_vm *hvm, u32 msr, bool read, bool write) MUST_CHECK;
+
+	/* -- vCPU ------------------------------------------------------------------------ */
+	int (*vcpu_create)(struct hvm_vcpu **out, struct hvm_vm *hvm, u32 id) MUST_CHECK;
+	void (*vcpu_destroy)(struct hvm_vcpu *v);
+	/* vcpu_reset() - the state after RESET (or INIT), APM vol. 2 §14.1.3, SDM §9.1. */
+	void (*vcpu_reset)(struct hvm_vcpu *v, struct hvm_regs *regs);
+	/* vcpu_load() - make v the current guest of this CPU: FPU, debug registers, XCR0. */
+	void (*vcpu_load)(struct hvm_vcpu *v);
+	/* vcpu_put() - save what vcpu_load() loaded; afterwards v may run on any CPU. */
+	void (*vcpu_put)(struct hvm_vcpu *v);
+	/*
+	 * run() - enter the guest until its next exit; v is loaded. Interrupts are on
+	 * when called and when it returns. *kick is read after interrupts are held
+	 * off; when non-zero the guest is not entered and HVM_EXIT_HOST is returned,
+	 * so that a request posted before the entry is never missed. An event that
+	 * was being delivered when an exit came is re-injected by the next run().
+	 */
+	void (*run)(struct hvm_vcpu *v, struct hvm_regs *regs, const u32 *kick,
+		    struct hvm_exit *exit);
+
+	/* -- state: v not running ---------------------------------------------------------- */
+	void (*get_seg)(struct hvm_vcpu *v, enum hvm_seg seg, struct hvm_segment *out);
+	void (*set_seg)(struct hvm_vcpu *v, enum hvm_seg seg, const struct hvm_segment *in);
+	void (*get_dtable)(struct hvm_vcpu *v, bool idt, struct hvm_dtable *out);
+	void (*set_dtable)(struct hvm_vcpu *v, bool idt, const struct hvm_dtable *in);
+	/*
+	 * get_sys()/set_sys() - raw values as the guest sees them; the caller has
+	 * checked them (guest/vm). Changing CR0/CR3/CR4/EFER flushes what must be.
+	 */
+	u64 (*get_sys)(struct hvm_vcpu *v, enum hvm_sysreg reg);
+	void (*set_sys)(struct hvm_vcpu *v, enum hvm_sysreg reg, u64 value);
+	/* cpl() - current privilege level. */
+	u8 (*cpl)(struct hvm_vcpu *v);
+
+	/* -- events ------------------------------------------------------------------------- */
+	/* inject() - deliver at the next entry; -EBUSY when one is already queued. */
+	int (*inject)(struct hvm_vcpu *v, const struct hvm_event *ev) MUST_CHECK;
+	/* event_queued() - is an event (also one to re-inject) waiting for the next entry? */
+	bool (*event_queued)(struct hvm_vcpu *v);
+	/* irq_ready() - IF set, no shadow, nothing queued: inject() of an INTR would work. */
+	bool (*irq_ready)(struct hvm_vcpu *v, const struct hvm_regs *regs);
+	/* irq_window() - ask for (or cancel) HVM_EXIT_IRQ_WINDOW. */
+	void (*irq_window)(struct hvm_vcpu *v, bool on);
+	/* nmi_ready() - not blocked by an NMI in service or a shadow. */
+	bool (*nmi_ready)(struct hvm_vcpu *v);
+	void (*nmi_window)(struct hvm_vcpu *v, bool on);
+	/* shadow_clear() - the instruction at RIP was emulated: STI/MOV SS shadow is over. */
+	void (*shadow_clear)(struct hvm_vcpu *v);
+
+	/* -- second stage --------------------------------------------------------------------- */
+	/* tlb_flush() - drop all of v's guest translations at its next entry. */
+	void (*tlb_flush)(struct hvm_vcpu *v);
+};
+
+extern const struct hvm_ops svm_ops;
+
+#endif

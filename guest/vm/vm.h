@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A virtual machine: memory, buses, devices, vCPUs, life cycle.
+ */
+#ifndef GUEST_VM_VM_H
+#define GUEST_VM_VM_H
+
+#include "guest/mem/gmap.h"
+#include "guest/vm/io_bus.h"
+#include "guest/vm/vcpu.h"
+#include "guest/vm/vdev.h"
+#include "kernel/core/config.h"
+#include "kernel/core/lock.h"
+#include "kernel/mm/pgtable.h"
+#include "kernel/mm/pool.h"
+
+#define VM_MAX	     32
+#define VM_MAX_VCPUS 16
+#define VM_MAX_VDEVS 32
+
+/*
+ *  CREATED --start--> RUNNING <--pause/resume--> PAUSED
+ *  RUNNING, PAUSED --stop, power-off--> OFF --start--> RUNNING
+ *  RUNNING --guest error--> FAILED (kept for 'vm dump') --start--> RUNNING
+ */
+enum vm_state { VM_OFF, VM_RUNNING, VM_PAUSED, VM_FAILED };
+
+struct cpu_policy;
+
+/* Lifetime: (c) set at creation, (r) reset by each start. Lock: (L) vm->lock, (P) all vCPUs parked. */
+struct vm {
+	struct spinlock lock;
+	char name[CONFIG_NAME_LEN];		/* (c) */
+	const struct config_vm *config;		/* (c) */
+	u32 state;				/* enum vm_state (L) */
+	char reason[160];			/* why it is OFF or FAILED (L) */
+	struct pool_owner owner;		/* its account in the frame pool */
+	const struct hvm_ops *ops;		/* (c) */
+	struct hvm_vm *hvm;			/* (r,P) */
+	struct gmap mem;			/* (r,P) */
+	struct pgtable stage2;			/* (r,P) */
+	struct io_bus ports;			/* (r) (L) */
+	struct io_bus mmio;			/* (r) (L) */
+	struct vdev *vdev[VM_MAX_VDEVS];	/* (r,P) */
+	u32 vdevs;
+	u32 vcpus;				/* (c) */
+	struct vcpu *vcpu[VM_MAX_VCPUS];	/* (r,P) */
+	struct cpu_policy *policy;		/* (r) */
+	void *machine;				/* devices/platform private (r) */
+	u64 clock_base_tsc;			/* host TSC at which the VM clock read clock_base_ns */
+	u64 clock_base_ns;
+	u64 tsc_offset;				/* guest TSC = host TSC + tsc_offset */
+	u32 pending;				/* VM_PENDING_*, atomic: work for the control CPU */
+};
+
+#define VM_PENDING_POWEROFF BIT(0)
+#define VM_PENDING_RESET    BIT(1)
+#define VM_PENDING_FAIL	    BIT(2)
+
+/* The devices side of a VM, registered once by devices/platform. */
+struct vm_machine_ops {
+	/* build() - create all devices of vm on its buses; on failure everything is undone. */
+	int (*build)(struct vm *vm) MUST_CHECK;
+	void (*destroy)(struct vm *vm);
+	/* reset() - all devices to power-on state. */
+	void (*reset)(struct vm *vm);
+	/* console_input() - bytes typed at the VM's console; returns how many were taken. */
+	size_t (*console_input)(struct vm *vm, const u8 *data, size_t len);
+};
+
+void vm_register_machine(const struct vm_machine_ops *ops);
+
+/** vm_ns() - the VM's clock, nanoseconds since its start, standing still while paused. */
+u64 vm_ns(const struct vm *vm);
+/** vm_ns_to_host_tsc() - host TSC at which the VM's clock will read ns (if it keeps running). */
+u64 vm_ns_to_host_tsc(const struct vm *vm, u64 ns);
+
+/** vm_power_off(), vm_request_reset() - what the guest asked for by ACPI, port CF9 or triple fault;
+ * posts the work and makes the calling vCPU leave its loop. Context: any. */
+void vm_power_off(struct vm *vm, const char *reason);
+void vm_request_reset(struct vm *vm, const char *reason);
+
+/**
+ * vm_fail() - a guest error that only this VM pays for: all its vCPUs stop, its registers and
+ * the reason are dumped to the log, everything else goes on. Context: vCPU loop.
+ */
+void vm_fail(struct vm *vm, struct vcpu *v, const char *f, ...) PRINTF_LIKE(3, 4);
+
+/** vm_deliver() - route an interrupt message (I/O APIC, MSI) to the local APICs. In
+ * devices/platform through the machine; declared here for device models of every folder. */
+typedef void (*vm_deliver_fn)(struct vm *vm, const struct apic_msg *msg);
+
+/** vm_console_write() - bytes the guest's console UART sent; to whoever is attached, and
+ * to the VM's console ring. Context: vCPU loop. */
+void vm_console_write(struct vm *vm, const u8 *data, size_t len);
+
+/** vm_find(), vm_at() - by name; by index (NULL slots are empty). */
+struct vm *vm_find(const char *name);
+struct vm *vm_at(u32 index);
+
+/*
+ * Life cycle, called by control on the boot CPU, never from a vCPU loop. 'why' gets the reason
+ * of a failure in words. All undo what they began when they fail.
+ */
+int MUST_CHECK vm_create(const struct config_vm *config, char *why, size_t why_size);
+int MUST_CHECK vm_delete(struct vm *vm, char *why, size_t why_size);
+int MUST_CHECK vm_start(struct vm *vm, char *why, size_t why_size);
+int MUST_CHECK vm_stop(struct vm *vm, char *why, size_t why_size);
+int MUST_CHECK vm_pause(struct vm *vm, char *why, size_t why_size);
+int MUST_CHECK vm_resume(struct vm *vm, char *why, size_t why_size);
+int MUST_CHECK vm_reset(struct vm *vm, char *why, size_t why_size);
+
+#endif
