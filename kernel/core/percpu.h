@@ -49,6 +49,12 @@ struct pcpu *pcpu_get(u32 id);
 /** cpu_count() - CPUs that are up. */
 u32 cpu_count(void);
 
+/** pcpu_register() - add the area of a CPU that has come up, and number it. Boot CPU, boot only. */
+void pcpu_register(struct pcpu *p);
+
+/* The boot CPU's area. */
+extern struct pcpu boot_pcpu;
+
 #define SOFTIRQ_TIMER	BIT(0) /* the timer interrupt fired: run due timers */
 #define SOFTIRQ_CONSOLE BIT(1) /* serial input or output is waiting (boot CPU only) */
 #define SOFTIRQ_CALL	BIT(2) /* a cpu_call() is posted here */
@@ -68,6 +74,12 @@ int MUST_CHECK cpu_call(u32 id, void (*fn)(void *arg), void *arg);
 
 /** softirq_run() - run what is pending on this CPU; called by the CPU's main loop. */
 void softirq_run(void);
+
+/**
+ * softirq_post() - mark SOFTIRQ_* bits pending on the calling CPU and make it leave (or not
+ * enter) the guest. Context: any; this is what interrupt handlers do.
+ */
+void softirq_post(u32 bits);
 
 /** softirq_register() - handler of one SOFTIRQ_* bit; boot only. */
 void softirq_register(u32 bit, void (*fn)(void));

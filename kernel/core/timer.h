@@ -8,14 +8,7 @@
 
 #include "kernel/base/compiler.h"
 #include "kernel/base/types.h"
-
-struct timer {
-	void (*fn)(void *ctx);
-	void *ctx;
-	u64 deadline;	/* host TSC */
-	u32 cpu;	/* where it is armed */
-	u32 slot;	/* position in that CPU's heap, 0 = not armed */
-};
+#include "kernel/core/timer_heap.h"
 
 /** tsc_khz() - calibrated frequency of the host TSC. */
 u64 tsc_khz(void);
