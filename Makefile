@@ -77,7 +77,7 @@ $(B)/unit/%: $(B)/host/tests/unit/%.o $(SHIM_OBJS) $(B)/libpure.a
 	@$(CC) $(HOST_CFLAGS) $< $(SHIM_OBJS) $(B)/libpure.a -o $@ $(UNIT_LIBS_$*)
 
 UNIT_LIBS_test_insn_oracle := -lZydis
-.SECONDARY:
+.PRECIOUS: $(B)/host/%.o $(B)/fuzzobj/%.o $(B)/hv/%.o
 
 unit: $(UNIT_BINS)
 	@tests/unit/run $(UNIT_BINS)

@@ -17,3 +17,4 @@ EDGE_SRCS += kernel/core/power.c
 EDGE_SRCS += kernel/core/softirq.c
 EDGE_SRCS += kernel/core/timer.c
 EDGE_SRCS += kernel/init/main.c
+EDGE_SRCS += kernel/core/wallclock.c

@@ -30,6 +30,8 @@ struct cpu_policy {
 	u64 xcr0_valid; /* 0: no XSAVE */
 	u64 dr6_fixed;
 	u8 maxphyaddr;
+	/* Index + 1 into leaf[] of the first entry of basic and extended leaves; 0: none. */
+	u8 basic_index[32], ext_index[32];
 	struct cpu_policy_leaf leaf[CPU_POLICY_LEAVES];
 };
 

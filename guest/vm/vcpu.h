@@ -18,6 +18,17 @@ struct vm;
  */
 enum vcpu_state { VCPU_WAIT_SIPI, VCPU_RUN, VCPU_HALTED, VCPU_STOPPED };
 
+struct vcpu_msrs {
+	u64 mtrr_def;
+	u64 mtrr_fixed[11];
+	u64 mtrr_var[16];
+	u64 misc_enable;
+	u64 de_cfg;	/* AMD MSR C001_1029h: LFENCE serialises */
+	u64 tsc_adjust; /* guest writes of the TSC: added to the VM's offset */
+	u64 kvm_system_time;
+	u64 kvm_wall_clock;
+};
+
 /* Requests, set by anyone (atomically), served by the vCPU's own loop before entry. */
 #define VCPU_REQ_IRQ   BIT(0) /* the interrupt controller may have something new */
 #define VCPU_REQ_NMI   BIT(1)
@@ -49,10 +60,13 @@ struct vcpu {
 	u32 state;		/* enum vcpu_state; written by its own loop, or when parked */
 	u32 requests;		/* VCPU_REQ_*, atomic */
 	u32 sipi_vector;
-	u64 kvmclock_msr;	/* guest's MSR_KVM_SYSTEM_TIME_NEW */
+	bool irq_window;	/* requested from the backend */
+	bool nmi_window;
+	bool nmi_pending;
 	u32 kvmclock_version;
-	u64 msr_misc[8];	/* MSRs that only store: guest/vm/exit_msr.c names them */
+	struct vcpu_msrs msr;
 	u64 exits[HVM_EXIT_CODES];
+	u64 halts;
 	struct fetch_cache fetch[FETCH_CACHE_SLOTS];
 };
 
@@ -61,6 +75,26 @@ struct vcpu {
  * or kicks the CPU it runs on. Context: any, no lock needed.
  */
 void vcpu_request(struct vcpu *v, u32 bits);
+
+/** vcpu_tsc() - what RDTSC gives the guest now. */
+u64 vcpu_tsc(const struct vcpu *v);
+
+/** vcpu_tsc_to_host() - host TSC at which the guest's TSC will read 'guest'. */
+u64 vcpu_tsc_to_host(const struct vcpu *v, u64 guest);
+
+/**
+ * vcpu_create() - vCPU 'id' of vm, parked, in reset state; vm->hvm exists. 0 or -ENOMEM, -EINVAL
+ * (no CPU its pin allows). vcpu_destroy() - parked; NULL is allowed.
+ */
+int MUST_CHECK vcpu_create(struct vm *vm, u32 id);
+void vcpu_destroy(struct vcpu *v);
+
+/** vcpu_reset() - RESET: the boot CPU will run from vcpu_start_at(), the others wait for SIPI. */
+void vcpu_reset(struct vcpu *v);
+
+/** vcpu_run(), vcpu_leave() - the scheduler's callbacks (guest/vm/run.c). */
+enum sched_result vcpu_run(struct sched_entity *e);
+void vcpu_leave(struct sched_entity *e);
 
 /** vcpu_sipi() - post a startup IPI; ignored unless the vCPU waits for one. */
 void vcpu_sipi(struct vcpu *v, u8 vector);

@@ -6,6 +6,7 @@
 #define GUEST_VM_VM_H
 
 #include "guest/mem/gmap.h"
+#include "guest/vm/cpu_policy.h"
 #include "guest/vm/io_bus.h"
 #include "guest/vm/vcpu.h"
 #include "guest/vm/vdev.h"
@@ -25,17 +26,17 @@
  */
 enum vm_state { VM_OFF, VM_RUNNING, VM_PAUSED, VM_FAILED };
 
-struct cpu_policy;
-
 /* Lifetime: (c) set at creation, (r) reset by each start. Lock: (L) vm->lock, (P) all vCPUs parked. */
 struct vm {
 	struct spinlock lock;
+	u32 index;				/* slot in the table of VMs (c) */
 	char name[CONFIG_NAME_LEN];		/* (c) */
 	const struct config_vm *config;		/* (c) */
 	u32 state;				/* enum vm_state (L) */
 	char reason[160];			/* why it is OFF or FAILED (L) */
 	struct pool_owner owner;		/* its account in the frame pool */
 	const struct hvm_ops *ops;		/* (c) */
+	bool vendor_amd;			/* (c) */
 	struct hvm_vm *hvm;			/* (r,P) */
 	struct gmap mem;			/* (r,P) */
 	struct pgtable stage2;			/* (r,P) */
@@ -45,13 +46,22 @@ struct vm {
 	u32 vdevs;
 	u32 vcpus;				/* (c) */
 	struct vcpu *vcpu[VM_MAX_VCPUS];	/* (r,P) */
-	struct cpu_policy *policy;		/* (r) */
+	struct cpu_policy *policy;		/* (r,P) */
 	void *machine;				/* devices/platform private (r) */
-	u64 clock_base_tsc;			/* host TSC at which the VM clock read clock_base_ns */
-	u64 clock_base_ns;
-	u64 tsc_offset;				/* guest TSC = host TSC + tsc_offset */
+	u64 tsc_offset;				/* VM time in ticks = host TSC + tsc_offset (P) */
+	u64 paused_at;				/* VM time in ticks when it was paused (P) */
 	u32 pending;				/* VM_PENDING_*, atomic: work for the control CPU */
 };
+
+/** vm_init() - once at boot, with the backend that this CPU has and whether it is an AMD. */
+void vm_init(const struct hvm_ops *ops, bool vendor_amd);
+
+/** vm_state_name() - enum vm_state in a word. */
+const char *vm_state_name(u32 state);
+
+/* What a VM may use besides its RAM: tables, vCPUs, devices. */
+#define VM_OVERHEAD(memory) ((4ull << 20) + (memory) / 256)
+
 
 #define VM_PENDING_POWEROFF BIT(0)
 #define VM_PENDING_RESET    BIT(1)
@@ -70,7 +80,10 @@ struct vm_machine_ops {
 
 void vm_register_machine(const struct vm_machine_ops *ops);
 
-/** vm_ns() - the VM's clock, nanoseconds since its start, standing still while paused. */
+/**
+ * vm_ns() - the VM's clock, nanoseconds since its start, standing still while paused; the
+ * guest's TSC (as long as it does not write it) is the same clock in ticks.
+ */
 u64 vm_ns(const struct vm *vm);
 /** vm_ns_to_host_tsc() - host TSC at which the VM's clock will read ns (if it keeps running). */
 u64 vm_ns_to_host_tsc(const struct vm *vm, u64 ns);
@@ -85,10 +98,6 @@ void vm_request_reset(struct vm *vm, const char *reason);
  * the reason are dumped to the log, everything else goes on. Context: vCPU loop.
  */
 void vm_fail(struct vm *vm, struct vcpu *v, const char *f, ...) PRINTF_LIKE(3, 4);
-
-/** vm_deliver() - route an interrupt message (I/O APIC, MSI) to the local APICs. In
- * devices/platform through the machine; declared here for device models of every folder. */
-typedef void (*vm_deliver_fn)(struct vm *vm, const struct apic_msg *msg);
 
 /** vm_console_write() - bytes the guest's console UART sent; to whoever is attached, and
  * to the VM's console ring. Context: vCPU loop. */

@@ -58,6 +58,7 @@ extern struct pcpu boot_pcpu;
 #define SOFTIRQ_TIMER	BIT(0) /* the timer interrupt fired: run due timers */
 #define SOFTIRQ_CONSOLE BIT(1) /* serial input or output is waiting (boot CPU only) */
 #define SOFTIRQ_CALL	BIT(2) /* a cpu_call() is posted here */
+#define SOFTIRQ_VM	BIT(3) /* a VM wants something of control (boot CPU only) */
 
 /**
  * cpu_kick() - make CPU id notice its posted work: sets its kick word and, when it is

@@ -17,23 +17,29 @@ enum sched_state {
 	SCHED_RUNNING,	/* its run callback is on a CPU */
 };
 
-/* Why a run callback returned. */
-enum sched_result { SCHED_SLICE_END, SCHED_BLOCK };
+/*
+ * Why a run callback returned: the CPU was kicked (its softirqs wait, or its slice is
+ * over), or there is nothing to do until sched_wake().
+ */
+enum sched_result { SCHED_YIELD, SCHED_BLOCK };
 
 struct sched_entity {
-	enum sched_result (*run)(struct sched_entity *e, u64 slice_end_tsc);
+	enum sched_result (*run)(struct sched_entity *e);
+	/* leave() - e will not be entered again at once on this CPU: save what it has in the
+	 * CPU's registers. Called with the scheduler lock held: takes none. */
+	void (*leave)(struct sched_entity *e);
 	u32 state;	/* enum sched_state (scheduler lock of its CPU) */
 	u32 cpu;	/* whose queue it is in, or last was */
 	u32 weight;	/* 1..1000, 100 = normal */
-	u32 wake;	/* atomic: woken while running, so do not block */
-	u32 park;	/* atomic: park as soon as it returns */
+	u32 wake;	/* woken while running, so do not block (scheduler lock) */
+	u32 park;	/* park as soon as it returns (scheduler lock) */
 	u64 pin;	/* bit per CPU, 0 = any */
 	u64 vruntime;	/* weighted TSC ticks */
 	u64 runtime;	/* TSC ticks, for statistics */
 	struct sched_entity *next;
 };
 
-/** sched_init() - per-CPU queues; once, on the boot CPU, after all CPUs are up. */
+/** sched_init() - per-CPU queues; once, on the boot CPU, before any CPU enters sched_loop(). */
 int MUST_CHECK sched_init(void);
 
 /** sched_add() - a new entity, parked. Picks the CPU with the least load its pin allows. */
@@ -56,5 +62,15 @@ int MUST_CHECK sched_park(struct sched_entity *e);
 
 /** sched_loop() - the CPU's life: softirqs, entities, HLT when there is neither. */
 NORETURN void sched_loop(void);
+
+struct sched_cpu_stat {
+	u32 ready;	/* waiting in the queue */
+	bool busy;	/* an entity runs */
+	u64 switches;
+	u64 stolen;
+};
+
+/** sched_stat() - of one CPU, for the 'stat' verb. */
+void sched_stat(u32 cpu, struct sched_cpu_stat *out);
 
 #endif

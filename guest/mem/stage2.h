@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A VM's memory: RAM blocks from the frame pool and the second-stage table over them.
+ */
+#ifndef GUEST_MEM_STAGE2_H
+#define GUEST_MEM_STAGE2_H
+
+#include "kernel/base/compiler.h"
+#include "kernel/base/types.h"
+
+struct vm;
+
+/**
+ * stage2_create() - allocate and clear vm->config->memory bytes of RAM on the VM's account, fill
+ * vm->mem and build vm->stage2. Returns 0; -ENOMEM with the reason in why; nothing is kept then.
+ * Context: control.
+ */
+int MUST_CHECK stage2_create(struct vm *vm, char *why, size_t why_size);
+
+/** stage2_destroy() - give everything back. No vCPU uses the table any more. */
+void stage2_destroy(struct vm *vm);
+
+#endif

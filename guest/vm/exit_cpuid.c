@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * CPUID, hypercalls, XSETBV.
+ */
+#include "guest/vm/exit.h"
+#include "guest/vm/vm.h"
+
+#define OP_CPUID 0xa20f
+#define OP_XSETBV 0xd1010f
+#define OP_VMMCALL 0xd9010f
+#define OP_VMCALL  0xc1010f
+
+#define CR4_OSXSAVE BIT(18)
+#define KVM_ENOSYS  1000ull
+#define KVM_EPERM   1ull
+
+#define XCR0_X87 BIT(0)
+#define XCR0_SSE BIT(1)
+#define XCR0_AVX BIT(2)
+#define XCR0_AVX512 MASK(7, 5)
+
+enum exit_result exit_cpuid(struct vcpu *v)
+{
+	const struct hvm_ops *ops = v->vm->ops;
+	struct cpu_policy_dynamic d = { .apic_id = v->id };
+	struct cpuid_regs out;
+	u32 leaf = (u32)v->regs.gpr[HVM_RAX];
+
+	if (leaf == 1 || leaf == 0xd) {
+		d.cr4 = ops->get_sys(v->hv, HVM_CR4);
+		d.xcr0 = leaf == 0xd ? ops->get_sys(v->hv, HVM_XCR0) : 0;
+	}
+	cpu_policy_cpuid(v->vm->policy, leaf, (u32)v->regs.gpr[HVM_RCX], &d, &out);
+	if (!vcpu_skip(v, OP_CPUID, 2))
+		return EXIT_RETRY;
+	v->regs.gpr[HVM_RAX] = out.eax;
+	v->regs.gpr[HVM_RBX] = out.ebx;
+	v->regs.gpr[HVM_RCX] = out.ecx;
+	v->regs.gpr[HVM_RDX] = out.edx;
+	return EXIT_RETRY;
+}
+
+/*
+ * The KVM-compatible leaves promise no hypercall: each number is unknown, which KVM's
+ * convention answers with -ENOSYS in RAX (-EPERM outside ring 0).
+ */
+enum exit_result exit_hypercall(struct vcpu *v)
+{
+	u64 answer = v->vm->ops->cpl(v->hv) ? 0 - KVM_EPERM : 0 - KVM_ENOSYS;
+
+	if (vcpu_skip(v, v->vm->vendor_amd ? OP_VMMCALL : OP_VMCALL, 3))
+		v->regs.gpr[HVM_RAX] = answer;
+	return EXIT_RETRY;
+}
+
+/* SDM vol. 1 §13.3: x87 always, AVX needs SSE, AVX-512 needs AVX and comes whole. */
+static bool xcr0_valid(u64 value, u64 allowed)
+{
+	if ((value & ~allowed) || !(value & XCR0_X87))
+		return false;
+	if ((value & XCR0_AVX) && !(value & XCR0_SSE))
+		return false;
+	if (value & XCR0_AVX512)
+		return (value & XCR0_AVX512) == XCR0_AVX512 && (value & XCR0_AVX);
+	return true;
+}
+
+enum exit_result exit_xsetbv(struct vcpu *v)
+{
+	const struct hvm_ops *ops = v->vm->ops;
+	u64 value = (u64)(u32)v->regs.gpr[HVM_RDX] << 32 | (u32)v->regs.gpr[HVM_RAX];
+
+	if (!(ops->get_sys(v->hv, HVM_CR4) & CR4_OSXSAVE))
+		return vcpu_ud(v);
+	if (ops->cpl(v->hv) != 0 || (u32)v->regs.gpr[HVM_RCX] != 0 ||
+	    !xcr0_valid(value, v->vm->policy->xcr0_valid))
+		return vcpu_gp(v);
+	if (vcpu_skip(v, OP_XSETBV, 3))
+		ops->set_sys(v->hv, HVM_XCR0, value);
+	return EXIT_RETRY;
+}
