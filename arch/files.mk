@@ -5,3 +5,6 @@ EDGE_SRCS += arch/x86/cpu.c
 EDGE_SRCS += arch/x86/desc.c
 EDGE_SRCS += arch/x86/earlycon.c
 EDGE_SRCS += arch/x86/trap.c
+PURE_SRCS += arch/x86/pg64_fmt.c
+PURE_SRCS += arch/svm/npt_fmt.c
+PURE_SRCS += arch/vmx/ept_fmt.c

@@ -18,3 +18,4 @@ EDGE_SRCS += kernel/core/softirq.c
 EDGE_SRCS += kernel/core/timer.c
 EDGE_SRCS += kernel/init/main.c
 EDGE_SRCS += kernel/core/wallclock.c
+PURE_SRCS += kernel/mm/pgtable.c

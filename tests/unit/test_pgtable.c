@@ -1,0 +1,849 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One suite over all page-table formats and a mock with four entries a table. The fake memory
+ * sees every store to a table: after each one, walkers written from the manuals' bit layouts
+ * must find each address translated as before the operation or as after it.
+ */
+#include "kernel/mm/pgtable.h"
+
+#include <stdint.h>
+
+#include "arch/svm/npt_fmt.h"
+#include "arch/vmx/ept_fmt.h"
+#include "arch/x86/pg64_fmt.h"
+#include "iommu/amdvi/amdvi_fmt.h"
+#include "iommu/vtd/vtd_fmt.h"
+#include "kernel/base/err.h"
+#include "unit.h"
+
+/* ---- the mock format ------------------------------------------------------------------ */
+
+#define MOCK_P	  BIT(2)
+#define MOCK_LEAF BIT(3)
+#define MOCK_W	  BIT(4)
+#define MOCK_X	  BIT(5)
+#define MOCK_UC	  BIT(6)
+#define MOCK_A	  BIT(7)
+#define MOCK_D	  BIT(8)
+
+static u64 mock_leaf(hpa_t hpa, u64 attrs, u32 level)
+{
+	(void)level;
+	return hpa | MOCK_P | MOCK_LEAF | (attrs & PG_W ? MOCK_W : 0) | (attrs & PG_X ? MOCK_X : 0) |
+	       (attrs & PG_UC ? MOCK_UC : 0);
+}
+
+static u64 mock_table(hpa_t hpa, u32 level)
+{
+	(void)level;
+	return hpa | MOCK_P;
+}
+
+static bool mock_present(u64 e)
+{
+	return (e & MOCK_P) != 0;
+}
+
+static bool mock_is_leaf(u64 e, u32 level)
+{
+	(void)level;
+	return (e & MOCK_LEAF) != 0;
+}
+
+static hpa_t mock_addr(u64 e, u32 level)
+{
+	(void)level;
+	return e & MASK(51, 12);
+}
+
+static u64 mock_attrs(u64 e, u32 level)
+{
+	(void)level;
+	return PG_R | (e & MOCK_W ? PG_W : 0) | (e & MOCK_X ? PG_X : 0) | (e & MOCK_UC ? PG_UC : 0);
+}
+
+static const struct pgfmt mock_fmt = {
+	.name = "mock", .levels = 4, .index_bits = 2, .va_bits = 20, .hpa_bits = 52,
+	.leaf_levels = BIT(1) | BIT(2) | BIT(3), .attrs = PG_R | PG_W | PG_X | PG_UC,
+	.accessed = MOCK_A, .dirty = MOCK_D,
+	.leaf = mock_leaf, .table = mock_table, .present = mock_present,
+	.is_leaf = mock_is_leaf, .addr = mock_addr, .leaf_attrs = mock_attrs,
+};
+
+/* ---- walkers, independent of the encoders ------------------------------------------------ */
+
+struct xlat {
+	bool present;
+	hpa_t hpa;
+	u64 attrs;
+	u64 size;
+	u64 *entry;
+};
+
+struct hw {
+	const struct pgfmt *fmt;
+	/* One entry: 0 not present, 1 table, 2 leaf; narrows *attrs. */
+	int (*entry)(u64 e, u32 level, u64 *attrs);
+	u32 levels, bits;
+	bool canonical;
+	u64 base; /* where the random test has its window */
+	u64 set_ad; /* what the walker sets on a write */
+};
+
+static int hw_x86(u64 e, u32 level, u64 *attrs)
+{
+	if (!(e & 1))
+		return 0;
+	if (!(e & 2))
+		*attrs &= ~PG_W;
+	if (e >> 63)
+		*attrs &= ~PG_X;
+	if (level > 1 && !(e & 0x80))
+		return 1;
+	CHECK(level < 4);
+	if (level > 1)
+		CHECK_EQ(e & ((1ull << (12 + 9 * (level - 1))) - 1) & ~0xfffull, 0);
+	if ((e & 0x18) != 0x18) {
+		CHECK_EQ(e & 0x18, 0);
+		*attrs &= ~PG_UC;
+	}
+	return 2;
+}
+
+static int hw_host(u64 e, u32 level, u64 *attrs)
+{
+	if (e & 1)
+		CHECK_EQ(e & 4, 0);
+	return hw_x86(e, level, attrs);
+}
+
+static int hw_npt(u64 e, u32 level, u64 *attrs)
+{
+	if (e & 1)
+		CHECK_EQ(e & 4, 4);
+	return hw_x86(e, level, attrs);
+}
+
+static int hw_ept(u64 e, u32 level, u64 *attrs)
+{
+	if (!(e & 7))
+		return 0;
+	CHECK(e & 1);
+	if (!(e & 2))
+		*attrs &= ~PG_W;
+	if (!(e & 4))
+		*attrs &= ~PG_X;
+	if (level > 1 && !(e & 0x80)) {
+		CHECK_EQ(e & 0xf8, 0);
+		return 1;
+	}
+	CHECK(level < 4);
+	if (level > 1)
+		CHECK_EQ(e & ((1ull << (12 + 9 * (level - 1))) - 1) & ~0xfffull, 0);
+	CHECK_EQ(e & 0x40, 0);
+	CHECK((e >> 3 & 7) == 6 || (e >> 3 & 7) == 0);
+	if ((e >> 3 & 7) == 6)
+		*attrs &= ~PG_UC;
+	return 2;
+}
+
+static int hw_vtd(u64 e, u32 level, u64 *attrs)
+{
+	if (!(e & 3))
+		return 0;
+	CHECK(e & 1);
+	CHECK_EQ(e & 0x800, 0);
+	*attrs &= ~(PG_X | PG_UC);
+	if (!(e & 2))
+		*attrs &= ~PG_W;
+	if (level > 1 && !(e & 0x80))
+		return 1;
+	CHECK(level < 4);
+	if (level > 1)
+		CHECK_EQ(e & ((1ull << (12 + 9 * (level - 1))) - 1) & ~0xfffull, 0);
+	return 2;
+}
+
+static int hw_amdvi(u64 e, u32 level, u64 *attrs)
+{
+	u32 next = e >> 9 & 7;
+
+	if (!(e & 1))
+		return 0;
+	CHECK(e >> 61 & 1);
+	*attrs &= ~(PG_X | PG_UC);
+	if (!(e >> 62 & 1))
+		*attrs &= ~PG_W;
+	if (next) {
+		CHECK_EQ(next, level - 1);
+		return 1;
+	}
+	CHECK(level < 4);
+	return 2;
+}
+
+static int hw_mock(u64 e, u32 level, u64 *attrs)
+{
+	(void)level;
+	if (!(e & MOCK_P))
+		return 0;
+	if (!(e & MOCK_LEAF))
+		return 1;
+	*attrs = mock_attrs(e, level);
+	return 2;
+}
+
+static const struct hw hws[] = {
+	{ &mock_fmt, hw_mock, 4, 2, false, 0, MOCK_A | MOCK_D },
+	{ &pg64_fmt, hw_host, 4, 9, true, 0xffff80007fe00000ull, 0x60 },
+	{ &npt_fmt, hw_npt, 4, 9, false, 0, 0x60 },
+	{ &ept_fmt, hw_ept, 4, 9, false, 0x7ffff0000000ull & ~(SIZE_1G - 1), 0x300 },
+	{ &vtd_fmt3, hw_vtd, 3, 9, false, 0, 0 },
+	{ &vtd_fmt4, hw_vtd, 4, 9, false, SIZE_1G * 511, 0 },
+	{ &amdvi_fmt, hw_amdvi, 4, 9, false, SIZE_1G * 3, 0 },
+};
+
+/* ---- fake memory ------------------------------------------------------------------------ */
+
+#define MEM_PAGES 8192
+#define MEM_BASE  0x123400000ull
+
+struct state {
+	bool present;
+	hpa_t hpa;
+	u64 attrs;
+};
+
+static struct {
+	u64 (*page)[512];
+	u8 used[MEM_PAGES];
+	u32 next, live, allowed; /* allowed: allocations left before -ENOMEM */
+	u64 stores;
+	const struct hw *hw;
+	struct pgtable pt;
+	/* model, a 4 KiB page each */
+	u64 base, pages;
+	struct state *now, *then; /* before and after the operation that runs */
+	u8 *seen_new, *dirty;
+	u64 op_first, op_pages;
+	bool watch, race;
+} t;
+
+static u32 rng_state;
+
+static u32 rnd(u32 n)
+{
+	rng_state = rng_state * 1664525u + 1013904223u;
+	return (u32)(((u64)(rng_state >> 8) * n) >> 24);
+}
+
+static u64 *mem_map(void *ctx, hpa_t hpa)
+{
+	u64 i = (hpa - MEM_BASE) / PAGE_SIZE;
+
+	(void)ctx;
+	CHECK(hpa >= MEM_BASE && i < MEM_PAGES && t.used[i]);
+	return t.page[i];
+}
+
+static int mem_alloc(void *ctx, hpa_t *out)
+{
+	(void)ctx;
+	if (t.allowed == 0)
+		return -ENOMEM;
+	t.allowed--;
+	for (u32 n = 0; n < MEM_PAGES; n++) {
+		u32 i = (t.next + n) % MEM_PAGES;
+
+		if (t.used[i])
+			continue;
+		t.used[i] = 1;
+		t.next = i + 1;
+		t.live++;
+		memset(t.page[i], 0, 4096);
+		*out = MEM_BASE + i * PAGE_SIZE;
+		return 0;
+	}
+	return -ENOMEM;
+}
+
+static void mem_free(void *ctx, hpa_t hpa)
+{
+	memset(mem_map(ctx, hpa), 0xa5, 4096);
+	t.used[(hpa - MEM_BASE) / PAGE_SIZE] = 0;
+	t.live--;
+}
+
+static struct xlat walk_from(hpa_t table, u32 level, u64 va)
+{
+	struct xlat x = { .attrs = PG_R | PG_W | PG_X | PG_UC };
+
+	for (; level > 0; level--) {
+		u32 shift = 12 + t.hw->bits * (level - 1);
+		u64 *e = &mem_map(NULL, table)[va >> shift & ((1u << t.hw->bits) - 1)];
+		int kind = t.hw->entry(*e, level, &x.attrs);
+
+		if (kind == 0)
+			return (struct xlat){ 0 };
+		if (kind == 2) {
+			x.present = true;
+			x.size = 1ull << shift;
+			x.hpa = (*e & MASK(51, 12)) + (va & (x.size - 1) & ~0xfffull);
+			x.entry = e;
+			return x;
+		}
+		CHECK(level > 1);
+		table = *e & MASK(51, 12);
+	}
+	return (struct xlat){ 0 };
+}
+
+static struct xlat walk(u64 va)
+{
+	return walk_from(t.pt.root, t.hw->levels, va);
+}
+
+static bool same(const struct xlat *x, const struct state *s)
+{
+	if (x->present != s->present)
+		return false;
+	return !x->present || (x->hpa == s->hpa && x->attrs == s->attrs);
+}
+
+static void check_page(u64 i)
+{
+	struct xlat x = walk(t.base + i * PAGE_SIZE);
+	bool old = same(&x, &t.now[i]), new = same(&x, &t.then[i]);
+
+	CHECK(old || new);
+	/* Once new it stays new. */
+	CHECK(new || !t.seen_new[i]);
+	if (new && !old)
+		t.seen_new[i] = 1;
+}
+
+static void check_some(void)
+{
+	if (t.pages <= 256) {
+		for (u64 i = 0; i < t.pages; i++)
+			check_page(i);
+		return;
+	}
+	check_page(t.op_first);
+	check_page(t.op_first + t.op_pages - 1);
+	if (t.op_first)
+		check_page(t.op_first - 1);
+	if (t.op_first + t.op_pages < t.pages)
+		check_page(t.op_first + t.op_pages);
+	for (int n = 0; n < 3; n++)
+		check_page(t.op_first + rnd((u32)t.op_pages));
+	check_page(rnd((u32)t.pages));
+}
+
+/* A walker on another CPU writes to a page. */
+static void hardware_write(void)
+{
+	u64 i = t.op_first + rnd((u32)t.op_pages);
+	struct xlat x = walk(t.base + i * PAGE_SIZE);
+
+	if (!t.hw->set_ad || !x.present || !(x.attrs & PG_W))
+		return;
+	*x.entry |= t.hw->set_ad;
+	i -= i & (x.size / PAGE_SIZE - 1);
+	for (u64 n = 0; n < x.size / PAGE_SIZE; n++)
+		t.dirty[i + n] = 1;
+}
+
+static bool mem_cas(void *ctx, u64 *entry, u64 old, u64 new)
+{
+	(void)ctx;
+	if (t.race && rnd(4) == 0)
+		hardware_write();
+	if (*entry != old)
+		return false;
+	*entry = new;
+	t.stores++;
+	if (t.watch)
+		check_some();
+	return true;
+}
+
+static const struct pgtable_env env = {
+	.alloc = mem_alloc, .free = mem_free, .map = mem_map, .cas = mem_cas,
+};
+
+static void setup(const struct hw *hw, u64 pages)
+{
+	memset(&t, 0, sizeof(t));
+	t.page = aligned_alloc(4096, MEM_PAGES * 4096ull);
+	t.hw = hw;
+	t.allowed = ~0u;
+	t.base = hw->base;
+	t.pages = pages;
+	t.now = calloc(pages, sizeof(*t.now));
+	t.then = calloc(pages, sizeof(*t.then));
+	t.seen_new = calloc(pages, 1);
+	t.dirty = calloc(pages, 1);
+	rng_state = 12345;
+	CHECK_EQ(pgtable_init(&t.pt, hw->fmt, &env, 0), 0);
+}
+
+static void teardown(void)
+{
+	pgtable_destroy(&t.pt);
+	CHECK_EQ(t.live, 0);
+	free(t.page);
+	free(t.now);
+	free(t.then);
+	free(t.seen_new);
+	free(t.dirty);
+}
+
+/* ---- the random test ---------------------------------------------------------------------- */
+
+enum kind { K_MAP, K_REMAP, K_UNMAP, K_PROTECT, K_SPLIT, K_HARVEST, KINDS };
+
+static u64 harvested;
+
+static void on_dirty(void *ctx, const struct pgtable_leaf *l)
+{
+	u64 i = (l->va - t.base) / PAGE_SIZE;
+
+	(void)ctx;
+	CHECK(l->dirty);
+	for (u64 n = 0; n < l->size / PAGE_SIZE; n++) {
+		harvested += t.dirty[i + n];
+		t.dirty[i + n] = 0;
+	}
+}
+
+static u64 random_attrs(void)
+{
+	u64 a = PG_R;
+
+	if (rnd(3))
+		a |= PG_W;
+	if (rnd(2))
+		a |= PG_X;
+	if (rnd(5) == 0)
+		a |= PG_UC;
+	return a & t.hw->fmt->attrs;
+}
+
+static void pick_range(u64 *first, u64 *n)
+{
+	u32 big = 1u << t.hw->bits, huge = big * big;
+
+	*n = 1 + rnd((u32)t.pages / 3);
+	if (rnd(2))
+		*n = 1 + rnd(big * 3);
+	*first = rnd((u32)t.pages);
+	if (rnd(2)) {
+		u32 unit = rnd(2) ? big : huge;
+
+		*first &= ~(u64)(unit - 1);
+		*n = (*n + unit - 1) & ~(u64)(unit - 1);
+	}
+	if (*n > t.pages - *first)
+		*n = t.pages - *first;
+}
+
+/* What a walker that cached any table of the old path finds after the change. */
+static hpa_t stale[256][4];
+
+static void stale_record(void)
+{
+	for (u64 i = 0; i < t.pages && t.pages <= 256; i++) {
+		hpa_t table = t.pt.root;
+
+		memset(stale[i], 0, sizeof(stale[i]));
+		for (u32 level = 4; level > 0; level--) {
+			u64 attrs = 0;
+			u64 e = mem_map(NULL, table)[i >> (2 * (level - 1)) & 3];
+
+			stale[i][level - 1] = table;
+			if (hw_mock(e, level, &attrs) != 1)
+				break;
+			table = e & MASK(51, 12);
+		}
+	}
+}
+
+static void stale_check(void)
+{
+	for (u64 i = 0; i < t.pages && t.pages <= 256; i++)
+		for (u32 level = 4; level > 0; level--) {
+			struct xlat x;
+
+			if (!stale[i][level - 1])
+				continue;
+			x = walk_from(stale[i][level - 1], level, i * PAGE_SIZE);
+			CHECK(same(&x, &t.now[i]) || same(&x, &t.then[i]));
+		}
+}
+
+/* Did the change ask for the flush that this page needs? */
+static void flush_check(u64 i, const struct pgtable_change *c)
+{
+	const struct state *o = &t.now[i], *n = &t.then[i];
+	u64 va = t.base + i * PAGE_SIZE;
+	bool lost = o->present && (!n->present || o->hpa != n->hpa ||
+				   (o->attrs & ~n->attrs) || ((o->attrs ^ n->attrs) & PG_UC));
+	bool more = n->present && (!o->present || (n->attrs & ~o->attrs));
+
+	if (lost)
+		CHECK(c->flush);
+	else if (more)
+		CHECK(c->added || c->flush);
+	if (lost || more)
+		CHECK(c->first <= va && va <= c->last);
+}
+
+static void model(enum kind k, const struct pgtable_map *m)
+{
+	for (u64 n = 0; n < t.op_pages; n++) {
+		u64 i = t.op_first + n;
+
+		t.then[i] = t.now[i];
+		if (k == K_MAP || k == K_REMAP)
+			t.then[i] = (struct state){ true, m->hpa + n * PAGE_SIZE, m->attrs };
+		else if (k == K_UNMAP)
+			t.then[i] = (struct state){ 0 };
+		else if (k == K_PROTECT && t.now[i].present)
+			t.then[i].attrs = m->attrs;
+	}
+}
+
+static int run_op(enum kind k, const struct pgtable_map *m, struct pgtable_change *c)
+{
+	switch (k) {
+	case K_MAP:
+		return pgtable_map(&t.pt, m, c);
+	case K_REMAP:
+		return pgtable_remap(&t.pt, m, c);
+	case K_UNMAP:
+		return pgtable_unmap(&t.pt, m->va, m->len, c);
+	case K_PROTECT:
+		return pgtable_protect(&t.pt, m->va, m->len, m->attrs, c);
+	case K_SPLIT:
+		return pgtable_split(&t.pt, m->va, m->len, c);
+	case K_HARVEST:
+	case KINDS:
+	default:
+		return pgtable_harvest(&t.pt, m->va, m->len, on_dirty, NULL, c);
+	}
+}
+
+static void settle(enum kind k, int err, const struct pgtable_change *c)
+{
+	for (u64 i = t.op_first; i < t.op_first + t.op_pages; i++) {
+		if (err)
+			t.then[i] = t.now[i];
+		else
+			flush_check(i, c);
+		if (!t.then[i].present || !t.now[i].present || t.then[i].hpa != t.now[i].hpa)
+			t.dirty[i] = 0;
+		t.now[i] = t.then[i];
+		t.seen_new[i] = 0;
+		if (t.dirty[i] && k != K_HARVEST)
+			CHECK(*walk(t.base + i * PAGE_SIZE).entry & t.hw->fmt->dirty);
+	}
+}
+
+static bool model_empty(void)
+{
+	for (u64 i = t.op_first; i < t.op_first + t.op_pages; i++)
+		if (t.now[i].present)
+			return false;
+	return true;
+}
+
+static void one_op(void)
+{
+	struct pgtable_change c = { 0 };
+	enum kind k = (enum kind)rnd(KINDS);
+	struct pgtable_map m;
+	bool empty, starve;
+	int err;
+
+	pick_range(&t.op_first, &t.op_pages);
+	m.va = t.base + t.op_first * PAGE_SIZE;
+	m.len = t.op_pages * PAGE_SIZE;
+	m.hpa = 0x4000000000ull + t.op_first * PAGE_SIZE + (rnd(3) ? 0 : rnd(64) * PAGE_SIZE);
+	m.attrs = random_attrs();
+	empty = model_empty();
+	model(k, &m);
+	starve = rnd(4) == 0;
+	if (starve)
+		t.allowed = rnd(6);
+	stale_record();
+	t.watch = true;
+	err = run_op(k, &m, &c);
+	t.watch = false;
+	t.allowed = ~0u;
+	stale_check();
+	if (k == K_MAP && !empty) {
+		CHECK_EQ(-err, EEXIST);
+	} else if (k == K_HARVEST && !t.hw->fmt->dirty) {
+		CHECK_EQ(-err, ENOTSUP);
+	} else if (err) {
+		CHECK(starve);
+		CHECK_EQ(-err, ENOMEM);
+	}
+	settle(k, err, &c);
+	pgtable_release(&t.pt, &c);
+	CHECK_EQ(c.retired, 0);
+	for (u64 i = 0; i < t.pages; i += t.pages <= 256 ? 1 : 97) {
+		struct xlat x = walk(t.base + i * PAGE_SIZE);
+
+		CHECK(same(&x, &t.now[i]));
+	}
+}
+
+static int on_leaf(void *ctx, const struct pgtable_leaf *l)
+{
+	u64 *expect = ctx;
+	u64 i = (l->va - t.base) / PAGE_SIZE;
+
+	for (; *expect < i; ++*expect)
+		CHECK(!t.now[*expect].present);
+	for (u64 n = 0; n < l->size / PAGE_SIZE; n++, ++*expect) {
+		struct pgtable_leaf f;
+
+		CHECK(t.now[*expect].present);
+		CHECK_EQ(t.now[*expect].hpa, l->hpa + n * PAGE_SIZE);
+		CHECK_EQ(t.now[*expect].attrs, l->attrs);
+		if (n < 2) {
+			CHECK_EQ(pgtable_lookup(&t.pt, l->va + n * PAGE_SIZE, &f), 0);
+			CHECK_EQ(f.va, l->va);
+			CHECK_EQ(f.hpa, l->hpa);
+			CHECK_EQ(f.size, l->size);
+		}
+	}
+	return 0;
+}
+
+static void random_run(const struct hw *hw, u64 pages, int ops)
+{
+	struct pgtable_change c = { 0 };
+	u64 expect = 0;
+
+	setup(hw, pages);
+	t.race = true;
+	harvested = 0;
+	for (int i = 0; i < ops; i++)
+		one_op();
+	t.race = false;
+	CHECK_EQ(pgtable_visit(&t.pt, t.base, t.pages * PAGE_SIZE, on_leaf, &expect), 0);
+	for (; expect < t.pages; expect++)
+		CHECK(!t.now[expect].present);
+	if (hw->set_ad)
+		CHECK(harvested > 0);
+	CHECK(t.stores > 100);
+	/* All gone: only the root may be left. */
+	CHECK_EQ(pgtable_unmap(&t.pt, t.base, t.pages * PAGE_SIZE, &c), 0);
+	pgtable_release(&t.pt, &c);
+	CHECK_EQ(t.live, 1);
+	teardown();
+}
+
+TEST(random_mock)
+{
+	random_run(&hws[0], 256, 4000);
+}
+
+TEST(random_formats)
+{
+	/* 3 GiB and some, across a boundary of the highest level where there is one. */
+	for (size_t i = 1; i < sizeof(hws) / sizeof(hws[0]); i++)
+		random_run(&hws[i], (3 * SIZE_1G + 5 * SIZE_2M) / PAGE_SIZE, 100);
+}
+
+/* ---- single facts ------------------------------------------------------------------------ */
+
+static int count_leaf(void *ctx, const struct pgtable_leaf *l)
+{
+	u64 *n = ctx;
+
+	n[l->size == PAGE_SIZE ? 0 : l->size == SIZE_2M ? 1 : 2]++;
+	return 0;
+}
+
+TEST(largest_leaf)
+{
+	for (size_t i = 1; i < sizeof(hws) / sizeof(hws[0]); i++) {
+		struct pgtable_map m = { .va = 2 * SIZE_1G - SIZE_2M - PAGE_SIZE, .hpa = m.va,
+					 .len = SIZE_1G + 2 * SIZE_2M + 3 * PAGE_SIZE,
+					 .attrs = PG_R | PG_W };
+		struct pgtable_change c = { 0 };
+		u64 n[3] = { 0 };
+
+		setup(&hws[i], 1);
+		CHECK_EQ(pgtable_map(&t.pt, &m, &c), 0);
+		CHECK(!c.flush && c.added && !c.retired);
+		CHECK_EQ(c.first, m.va);
+		CHECK_EQ(c.last, m.va + m.len - 1);
+		CHECK_EQ(pgtable_visit(&t.pt, 0, 4 * SIZE_1G, count_leaf, n), 0);
+		CHECK_EQ(n[0], 3);
+		CHECK_EQ(n[1], 2);
+		CHECK_EQ(n[2], 1);
+		CHECK_EQ(pgtable_unmap(&t.pt, m.va, m.len, &c), 0);
+		CHECK(c.flush && c.retired);
+		pgtable_release(&t.pt, &c);
+		CHECK(!c.flush && !c.added);
+
+		t.pt.max_leaf = SIZE_2M;
+		memset(n, 0, sizeof(n));
+		CHECK_EQ(pgtable_map(&t.pt, &m, &c), 0);
+		CHECK_EQ(pgtable_visit(&t.pt, 0, 4 * SIZE_1G, count_leaf, n), 0);
+		CHECK_EQ(n[0], 3);
+		CHECK_EQ(n[1], 514);
+		CHECK_EQ(n[2], 0);
+		CHECK_EQ(pgtable_unmap(&t.pt, m.va, m.len, &c), 0);
+		pgtable_release(&t.pt, &c);
+
+		/* Host address out of step with the input address: small pages only. */
+		t.pt.max_leaf = SIZE_1G;
+		m.hpa += PAGE_SIZE;
+		m.len = SIZE_2M * 2;
+		memset(n, 0, sizeof(n));
+		CHECK_EQ(pgtable_map(&t.pt, &m, &c), 0);
+		CHECK_EQ(pgtable_visit(&t.pt, 0, 4 * SIZE_1G, count_leaf, n), 0);
+		CHECK_EQ(n[0], 1024);
+		CHECK_EQ(n[1] + n[2], 0);
+		teardown();
+	}
+}
+
+TEST(refusals)
+{
+	for (size_t i = 0; i < sizeof(hws) / sizeof(hws[0]); i++) {
+		const struct pgfmt *f = hws[i].fmt;
+		u64 end = f->canonical ? BIT(f->va_bits - 1) : BIT(f->va_bits);
+		struct pgtable_map ok = { .va = 0, .hpa = 0, .len = PAGE_SIZE, .attrs = PG_R };
+		struct pgtable_map bad[] = { ok, ok, ok, ok, ok, ok, ok, ok, ok, ok };
+		struct pgtable_change c = { 0 };
+		struct pgtable_leaf leaf = { .va = 7 };
+
+		bad[0].va = 1;
+		bad[1].hpa = 0x800;
+		bad[2].len = 0;
+		bad[3].len = 0xfff;
+		bad[4].va = end;
+		bad[5].va = end - PAGE_SIZE, bad[5].len = 2 * PAGE_SIZE;
+		bad[6].attrs = PG_W;
+		bad[7].attrs = PG_R | BIT(20);
+		bad[8].hpa = BIT(52) - PAGE_SIZE, bad[8].len = 2 * PAGE_SIZE;
+		bad[9].va = ~0xfffull, bad[9].len = 2 * PAGE_SIZE;
+		setup(&hws[i], 1);
+		for (size_t n = 0; n < ARRAY_SIZE(bad); n++)
+			CHECK_EQ(-pgtable_map(&t.pt, &bad[n], &c), EINVAL);
+		if (!(f->attrs & PG_X)) {
+			ok.attrs |= PG_X;
+			CHECK_EQ(-pgtable_map(&t.pt, &ok, &c), EINVAL);
+			ok.attrs = PG_R;
+		}
+		CHECK_EQ(t.live, 1);
+		CHECK_EQ(-pgtable_lookup(&t.pt, 0, &leaf), EFAULT);
+		CHECK_EQ(-pgtable_lookup(&t.pt, end, &leaf), EFAULT);
+		CHECK_EQ(leaf.va, 7);
+		/* The last page of the space works. */
+		ok.va = end - PAGE_SIZE;
+		CHECK_EQ(pgtable_map(&t.pt, &ok, &c), 0);
+		CHECK_EQ(-pgtable_map(&t.pt, &ok, &c), EEXIST);
+		CHECK_EQ(pgtable_lookup(&t.pt, end - 1, &leaf), 0);
+		CHECK_EQ(leaf.va, end - PAGE_SIZE);
+		CHECK_EQ(-pgtable_protect(&t.pt, ok.va, PAGE_SIZE, PG_W, &c), EINVAL);
+		CHECK_EQ(-pgtable_unmap(&t.pt, ok.va, 2 * PAGE_SIZE, &c), EINVAL);
+		CHECK_EQ(-pgtable_split(&t.pt, 0, 0, &c), EINVAL);
+		teardown();
+	}
+}
+
+TEST(high_half)
+{
+	struct pgtable_map m = { .va = 0xffffffffffe00000ull, .hpa = 0x200000, .len = SIZE_2M,
+				 .attrs = PG_R | PG_X };
+	struct pgtable_change c = { 0 };
+	struct pgtable_leaf leaf;
+
+	setup(&hws[1], 1);
+	CHECK_EQ(pgtable_map(&t.pt, &m, &c), 0);
+	CHECK_EQ(c.first, 0xffffffffffe00000ull);
+	CHECK_EQ(c.last, ~0ull);
+	CHECK_EQ(pgtable_lookup(&t.pt, ~0ull, &leaf), 0);
+	CHECK_EQ(leaf.va, 0xffffffffffe00000ull);
+	CHECK_EQ(leaf.size, SIZE_2M);
+	/* The two halves do not touch. */
+	CHECK_EQ(-pgtable_unmap(&t.pt, 0x7ffffffff000ull, 0xffff800000000000ull - 0x7ffffffff000ull +
+				PAGE_SIZE, &c), EINVAL);
+	CHECK_EQ(-pgtable_lookup(&t.pt, 0x800000000000ull, &leaf), EFAULT);
+	teardown();
+}
+
+/* Widening needs no flush of processors, narrowing does. */
+TEST(flush_rules)
+{
+	struct pgtable_map m = { .va = SIZE_2M, .hpa = SIZE_2M, .len = SIZE_2M,
+				 .attrs = PG_R | PG_W };
+	struct pgtable_change c = { 0 };
+
+	setup(&hws[2], 1);
+	CHECK_EQ(pgtable_map(&t.pt, &m, &c), 0);
+	pgtable_release(&t.pt, &c);
+	CHECK_EQ(pgtable_protect(&t.pt, SIZE_2M, SIZE_2M, PG_R, &c), 0);
+	CHECK(c.flush && !c.added);
+	pgtable_release(&t.pt, &c);
+	CHECK_EQ(pgtable_protect(&t.pt, SIZE_2M, SIZE_2M, PG_R, &c), 0);
+	CHECK(!c.flush && !c.added);
+	CHECK_EQ(pgtable_protect(&t.pt, SIZE_2M, SIZE_2M, PG_R | PG_W, &c), 0);
+	CHECK(!c.flush && c.added);
+	pgtable_release(&t.pt, &c);
+	CHECK_EQ(pgtable_split(&t.pt, SIZE_2M, PAGE_SIZE, &c), 0);
+	CHECK(c.flush);
+	teardown();
+}
+
+static int stop_at(void *ctx, const struct pgtable_leaf *l)
+{
+	(void)ctx;
+	return l->va == 2 * PAGE_SIZE ? 1 : 0;
+}
+
+TEST(visit_stops)
+{
+	struct pgtable_map m = { .va = 0, .hpa = SIZE_4G, .len = 8 * PAGE_SIZE, .attrs = PG_R };
+	struct pgtable_change c = { 0 };
+
+	setup(&hws[6], 1);
+	CHECK_EQ(pgtable_map(&t.pt, &m, &c), 0);
+	CHECK_EQ(pgtable_visit(&t.pt, 0, SIZE_1G, stop_at, NULL), 1);
+	CHECK_EQ(pgtable_visit(&t.pt, 0, 2 * PAGE_SIZE, stop_at, NULL), 0);
+	teardown();
+}
+
+/* Plain atomics, as most tables run with. */
+TEST(default_store)
+{
+	struct pgtable_env plain = env;
+	struct pgtable_map m = { .va = 0, .hpa = 0, .len = SIZE_1G, .attrs = PG_R | PG_W | PG_X };
+	struct pgtable_change c = { 0 };
+
+	setup(&hws[2], 1);
+	pgtable_destroy(&t.pt);
+	plain.cas = NULL;
+	CHECK_EQ(pgtable_init(&t.pt, &npt_fmt, &plain, SIZE_2M), 0);
+	CHECK_EQ(pgtable_map(&t.pt, &m, &c), 0);
+	CHECK_EQ(pgtable_unmap(&t.pt, PAGE_SIZE, PAGE_SIZE, &c), 0);
+	CHECK(!walk(PAGE_SIZE).present);
+	CHECK_EQ(walk(3 * PAGE_SIZE).hpa, 3 * PAGE_SIZE);
+	CHECK_EQ(walk(SIZE_1G - 1).size, SIZE_2M);
+	t.allowed = 0;
+	CHECK_EQ(-pgtable_init(&t.pt, &npt_fmt, &plain, 0), ENOMEM);
+	teardown();
+}
+
+UNIT_MAIN({ "random_mock", random_mock }, { "random_formats", random_formats },
+	  { "largest_leaf", largest_leaf }, { "refusals", refusals }, { "high_half", high_half },
+	  { "flush_rules", flush_rules }, { "visit_stops", visit_stops },
+	  { "default_store", default_store })
