@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Events into the guest: EVENTINJ, re-delivery, interrupt and NMI windows. APM vol. 2 §15.20, §15.21.
+ */
+#include "arch/svm/svm_priv.h"
+#include "kernel/base/err.h"
+
+#define RFLAGS_TF BIT(8)
+#define RFLAGS_IF BIT(9)
+#define DR6_BS	  BIT(14)
+
+#define VECTOR_DB 1
+
+int svm_inject(struct hvm_vcpu *v, const struct hvm_event *ev)
+{
+	if (v->event)
+		return -EBUSY;
+	v->event = ev->vector | SVM_EV_TYPE(ev->type) | SVM_EV_VALID;
+	if (ev->has_error)
+		v->event |= SVM_EV_HAS_ERROR | (u64)ev->error << 32;
+	if (ev->type == HVM_EVENT_NMI) {
+		v->nmi_blocked = true;
+		v->vmcb->misc1 |= SVM_I1_IRET;
+	}
+	return 0;
+}
+
+bool svm_event_queued(struct hvm_vcpu *v)
+{
+	return v->event != 0;
+}
+
+bool svm_irq_ready(struct hvm_vcpu *v, const struct hvm_regs *regs)
+{
+	return (regs->rflags & RFLAGS_IF) && !v->event && !(v->vmcb->int_state & SVM_SHADOW);
+}
+
+/* A virtual interrupt that would be taken at once, intercepted instead: it never arrives. */
+void svm_irq_window(struct hvm_vcpu *v, bool on)
+{
+	if (on) {
+		v->vmcb->misc1 |= SVM_I1_VINTR;
+		v->vmcb->int_ctl |= SVM_V_IRQ | SVM_V_IGN_TPR | SVM_V_PRIO_MAX;
+	} else {
+		v->vmcb->misc1 &= (u32)~SVM_I1_VINTR;
+		v->vmcb->int_ctl &= ~(SVM_V_IRQ | SVM_V_IGN_TPR | SVM_V_PRIO_MAX);
+	}
+}
+
+bool svm_nmi_ready(struct hvm_vcpu *v)
+{
+	return !v->nmi_blocked && !v->event && !(v->vmcb->int_state & SVM_SHADOW);
+}
+
+/*
+ * Without virtual NMIs the end of an NMI handler is seen by its IRET: intercepted, then
+ * single-stepped, so that the next NMI comes after it and not on top of its frame. When only
+ * a shadow stands in the way, an interrupt window is as good a place.
+ */
+void svm_nmi_window(struct hvm_vcpu *v, bool on)
+{
+	v->nmi_window = on;
+	if (on && !v->nmi_blocked)
+		svm_irq_window(v, true);
+}
+
+void svm_shadow_clear(struct hvm_vcpu *v)
+{
+	v->vmcb->int_state &= ~SVM_SHADOW;
+}
+
+void svm_event_entry(struct hvm_vcpu *v)
+{
+	v->vmcb->event_inj = v->event;
+	v->event = 0;
+	if (unlikely(v->nmi_step))
+		v->vmcb->rflags |= RFLAGS_TF;
+}
+
+/* The IRET of an NMI handler is about to run: step over it. */
+static void iret_seen(struct hvm_vcpu *v, struct hvm_exit *x, struct hvm_regs *regs)
+{
+	v->vmcb->misc1 &= (u32)~SVM_I1_IRET;
+	v->nmi_step = true;
+	v->saved_tf = (regs->rflags & RFLAGS_TF) != 0;
+	x->code = HVM_EXIT_HOST;
+}
+
+static void step_seen(struct hvm_vcpu *v, struct hvm_exit *x)
+{
+	v->nmi_step = false;
+	v->nmi_blocked = false;
+	if (v->saved_tf)
+		return; /* the guest single-steps too: the trap is also its own */
+	v->vmcb->dr6 &= ~DR6_BS;
+	x->code = v->nmi_window ? HVM_EXIT_NMI_WINDOW : HVM_EXIT_HOST;
+}
+
+void svm_event_exit(struct hvm_vcpu *v, struct hvm_exit *x, struct hvm_regs *regs)
+{
+	u64 again = svm_redeliver(v->vmcb);
+
+	if (unlikely(again))
+		v->event = again;
+	else if (unlikely(v->vmcb->event_inj & SVM_EV_VALID))
+		v->event = v->vmcb->event_inj; /* the exit came before the delivery */
+	if (unlikely(v->nmi_step)) {
+		if (x->code == HVM_EXIT_EXCEPTION && x->u.exception.vector == VECTOR_DB)
+			step_seen(v, x);
+		else if (!v->saved_tf)
+			regs->rflags &= ~RFLAGS_TF;
+	} else if (unlikely((u32)v->vmcb->exit_code == SVM_X_IRET)) {
+		iret_seen(v, x, regs);
+	} else if (unlikely(v->nmi_window && x->code == HVM_EXIT_IRQ_WINDOW && !v->nmi_blocked)) {
+		x->code = HVM_EXIT_NMI_WINDOW;
+	}
+}

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * RAM in 2 MiB blocks; runs of neighbouring blocks are mapped together, so that the table
+ * gets 1 GiB leaves where the pool could give them.
+ */
+#include "guest/mem/stage2.h"
+
+#include "guest/vm/machine.h"
+#include "guest/vm/vm.h"
+#include "kernel/base/err.h"
+#include "kernel/base/fmt.h"
+#include "kernel/base/str.h"
+#include "kernel/core/frames.h"
+
+#define VGA_BASE  0xa0000ull
+#define VGA_LEN	  0x20000ull
+#define RAM_RIGHTS (PG_R | PG_W | PG_X)
+
+static int table_alloc(void *ctx, hpa_t *out)
+{
+	struct vm *vm = ctx;
+
+	return frame_alloc(&vm->owner, out);
+}
+
+static void table_free(void *ctx, hpa_t page)
+{
+	struct vm *vm = ctx;
+
+	frame_free(&vm->owner, page);
+}
+
+static u64 *table_map(void *ctx, hpa_t page)
+{
+	(void)ctx;
+	return phys_to_virt(page);
+}
+
+static gpa_t block_gpa(const struct gmap *m, u64 i)
+{
+	return i < m->low_blocks ? i * SIZE_2M : SIZE_4G + (i - m->low_blocks) * SIZE_2M;
+}
+
+static int map_piece(struct vm *vm, gpa_t gpa, hpa_t hpa, u64 len)
+{
+	const struct pgtable_map piece = { .va = gpa, .hpa = hpa, .len = len, .attrs = RAM_RIGHTS };
+	struct pgtable_change c = { 0 };
+	int rc = pgtable_map(&vm->stage2, &piece, &c);
+
+	pgtable_release(&vm->stage2, &c);
+	return rc;
+}
+
+/* The first block has the hole where a PC has its VGA memory: nothing is mapped there. */
+static int map_first(struct vm *vm)
+{
+	hpa_t hpa = virt_to_phys(vm->mem.block[0]);
+	int rc = map_piece(vm, 0, hpa, VGA_BASE);
+
+	if (rc)
+		return rc;
+	return map_piece(vm, VGA_BASE + VGA_LEN, hpa + VGA_BASE + VGA_LEN,
+			 SIZE_2M - VGA_BASE - VGA_LEN);
+}
+
+static int map_ram(struct vm *vm)
+{
+	const struct gmap *m = &vm->mem;
+	int rc = map_first(vm);
+	u64 i = 1;
+
+	while (i < m->blocks && !rc) {
+		u64 n = 1;
+
+		while (i + n < m->blocks && i + n != m->low_blocks &&
+		       m->block[i + n] == m->block[i] + n * SIZE_2M)
+			n++;
+		rc = map_piece(vm, block_gpa(m, i), virt_to_phys(m->block[i]), n * SIZE_2M);
+		i += n;
+	}
+	return rc;
+}
+
+static int alloc_ram(struct vm *vm, char *why, size_t why_size)
+{
+	struct gmap *m = &vm->mem;
+	u64 want = vm->config->memory / SIZE_2M;
+	hpa_t hpa;
+
+	m->block = kalloc(&vm->owner, want * sizeof(*m->block));
+	if (!m->block) {
+		str_copy(why, why_size, "no memory for the table of RAM blocks");
+		return -ENOMEM;
+	}
+	m->low_blocks = min_u64(want, MACHINE_PCI_HOLE_BASE / SIZE_2M);
+	m->vga_base = VGA_BASE;
+	m->vga_len = VGA_LEN;
+	for (m->blocks = 0; m->blocks < want; m->blocks++) {
+		int rc = block_alloc(&vm->owner, &hpa);
+
+		if (rc) {
+			fmt_snprintf(why, why_size, "out of memory: %lu MiB wanted, %lu MiB got",
+				     want * 2, m->blocks * 2);
+			return rc;
+		}
+		m->block[m->blocks] = phys_to_virt(hpa);
+		memset(m->block[m->blocks], 0, SIZE_2M);
+	}
+	return 0;
+}
+
+int stage2_create(struct vm *vm, char *why, size_t why_size)
+{
+	const struct pgtable_env env = { .ctx = vm, .alloc = table_alloc, .free = table_free,
+					 .map = table_map };
+	int rc = alloc_ram(vm, why, why_size);
+
+	if (rc)
+		goto out_ram;
+	str_copy(why, why_size, "out of memory for second-stage tables");
+	rc = pgtable_init(&vm->stage2, vm->ops->stage2_fmt, &env, 0);
+	if (rc)
+		goto out_ram;
+	rc = map_ram(vm);
+	if (rc)
+		goto out_ram;
+	return 0;
+out_ram:
+	stage2_destroy(vm);
+	return rc;
+}
+
+void stage2_destroy(struct vm *vm)
+{
+	struct gmap *m = &vm->mem;
+
+	if (vm->stage2.root) {
+		pgtable_destroy(&vm->stage2);
+		vm->stage2.root = 0;
+	}
+	if (!m->block)
+		return;
+	for (u64 i = 0; i < m->blocks; i++)
+		block_free(&vm->owner, virt_to_phys(m->block[i]));
+	kfree(&vm->owner, m->block, vm->config->memory / SIZE_2M * sizeof(*m->block));
+	m->block = NULL;
+	m->blocks = 0;
+}
