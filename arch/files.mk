@@ -8,3 +8,7 @@ EDGE_SRCS += arch/x86/trap.c
 PURE_SRCS += arch/x86/pg64_fmt.c
 PURE_SRCS += arch/svm/npt_fmt.c
 PURE_SRCS += arch/vmx/ept_fmt.c
+ASM_SRCS += arch/svm/svm_run.S
+PURE_SRCS += arch/svm/svm_exit.c
+PURE_SRCS += arch/svm/svm_perm.c
+EDGE_SRCS += arch/x86/fpu.c
