@@ -5,3 +5,6 @@ PURE_SRCS += devices/platform/vlapic_regs.c
 PURE_SRCS += devices/platform/vioapic.c
 PURE_SRCS += devices/platform/vpic.c
 PURE_SRCS += devices/platform/vpit.c
+PURE_SRCS += devices/platform/vuart.c
+PURE_SRCS += devices/platform/vpm.c
+PURE_SRCS += devices/platform/vrtc.c
