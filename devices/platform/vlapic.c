@@ -53,13 +53,6 @@ bool vlapic_post(struct vlapic *v, u8 vector, bool level)
 	return true;
 }
 
-/* Queue an edge interrupt for ourselves. */
-void vlapic_self_post(struct vlapic *v, u8 vector)
-{
-	if (vlapic_post(v, vector, false))
-		v->env.changed(v->env.ctx);
-}
-
 /* Record an error from any CPU; true when its interrupt was newly queued. */
 static bool post_error(struct vlapic *v, u32 bit)
 {
@@ -71,11 +64,10 @@ static bool post_error(struct vlapic *v, u32 bit)
 	return vlapic_post(v, (u8)(lvt & LVT_VECTOR), false);
 }
 
-/* Record an error of our own making (ESR bits). */
+/* Record an error of our own making (ESR bits): no kick, as pending() comes before each entry. */
 void vlapic_error(struct vlapic *v, u32 bit)
 {
-	if (post_error(v, bit))
-		v->env.changed(v->env.ctx);
+	(void)post_error(v, bit);
 }
 
 /* End of interrupt, Intel SDM vol. 3 §11.8.5. */
@@ -95,8 +87,6 @@ void vlapic_eoi(struct vlapic *v)
 	vlapic_update_ppr(v);
 	if (atomic_load_relaxed(&v->tmr[i]) & bit)
 		v->env.eoi(v->env.ctx, (u8)top);
-	if (atomic_load_relaxed(&v->irr_sum))
-		v->env.changed(v->env.ctx);
 }
 
 /* ---- acceptance: any CPU -------------------------------------------------------------- */
@@ -255,8 +245,6 @@ static void vlapic_set_tpr(void *lapic, u8 tpr)
 
 	v->tpr = (u32)(tpr & 0xf) << 4;
 	vlapic_update_ppr(v);
-	if (atomic_load_relaxed(&v->irr_sum))
-		v->env.changed(v->env.ctx);
 }
 
 static gpa_t vlapic_mmio_base(void *lapic)

@@ -61,8 +61,6 @@ struct vlapic_env {
 	void (*eoi)(void *ctx, u8 vector);
 	/* extint_ack() - INTA cycle at the 8259: its vector. */
 	u8 (*extint_ack)(void *ctx);
-	/* changed() - pending() may say something new; only when we caused it ourselves. */
-	void (*changed)(void *ctx);
 };
 
 /* Constant over the life of a vCPU. */

@@ -45,7 +45,6 @@ static inline int vlapic_top(const u64 *w, u32 sum)
 /* vlapic.c */
 void vlapic_update_ppr(struct vlapic *v);
 void vlapic_eoi(struct vlapic *v);
-void vlapic_self_post(struct vlapic *v, u8 vector);
 void vlapic_error(struct vlapic *v, u32 bit);
 void vlapic_reset_regs(struct vlapic *v);
 int vlapic_highest_irr(struct vlapic *v);

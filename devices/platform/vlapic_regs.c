@@ -144,7 +144,7 @@ static void send_ipi(struct vlapic *v, u32 low, u32 dest)
 		m.level = false; /* IPIs are edge triggered, whatever bit 15 says */
 		if (m.shorthand == APIC_SELF) {
 			if (vlapic_fixed_ok(v))
-				vlapic_self_post(v, m.vector);
+				vlapic_post(v, m.vector, false);
 			return;
 		}
 	}
@@ -171,8 +171,6 @@ static void write_lvt(struct vlapic *v, unsigned n, u32 value)
 	}
 	value &= ~(1u << 14); /* remote IRR is read-only, and 0: LINT pins are used as edges */
 	atomic_store_relaxed(&v->lvt[n], value);
-	if (n == VLAPIC_LVT_LINT0) /* the 8259 may have been waiting for this */
-		v->env.changed(v->env.ctx);
 }
 
 /* Bits that may be written as 1 in x2APIC mode, where others are #GP. Write-only and R/W. */
@@ -211,8 +209,6 @@ static void write_reg(struct vlapic *v, u32 reg, u32 value)
 	case REG_TPR:
 		v->tpr = value & 0xff;
 		vlapic_update_ppr(v);
-		if (atomic_load_relaxed(&v->irr_sum))
-			v->env.changed(v->env.ctx);
 		break;
 	case REG_EOI:
 		vlapic_eoi(v);
@@ -339,7 +335,6 @@ static bool write_base(struct vlapic *v, u64 value)
 	atomic_store_relaxed(&v->base, value);
 	if (!en && (old & APIC_BASE_ENABLE))
 		vlapic_reset_regs(v);
-	v->env.changed(v->env.ctx);
 	return true;
 }
 

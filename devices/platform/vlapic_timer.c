@@ -54,7 +54,7 @@ static void expire(struct vlapic *v, u64 now)
 	if (lvt & LVT_MASKED)
 		return;
 	if (likely((lvt & LVT_VECTOR) >= 16))
-		vlapic_self_post(v, (u8)(lvt & LVT_VECTOR));
+		vlapic_post(v, (u8)(lvt & LVT_VECTOR), false);
 	else
 		vlapic_error(v, ESR_RECV_VECTOR);
 }
