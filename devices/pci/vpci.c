@@ -144,8 +144,10 @@ void vpci_ecam(void *ctx, u64 off, unsigned size, bool write, u64 *value)
 	}
 }
 
-void vpci_reset(struct vpci *bus)
+void vpci_reset(void *state)
 {
+	struct vpci *bus = state;
+
 	bus->address = 0;
 	for (u32 i = 0; i < bus->count; i++)
 		vcfg_reset(bus->fn[i]->cfg);
@@ -165,6 +167,15 @@ void vpci_init(struct vpci *bus)
 	vcfg_init(&bus->host, &ids, &env);
 	bus->host_fn.cfg = &bus->host;
 	bus->fn[bus->count++] = &bus->host_fn;
+}
+
+int vpci_resume(void *state)
+{
+	struct vpci *bus = state;
+
+	if (bus->address & ~ADDRESS_VALID)
+		return -EINVAL;
+	return vcfg_resume(&bus->host);
 }
 
 const struct vmstate_field vpci_fields[] = {

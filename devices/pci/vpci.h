@@ -35,7 +35,9 @@ struct vpci {
 /** vpci_init() - a root bus with its host bridge at 00:00.0. */
 void vpci_init(struct vpci *bus);
 /** vpci_reset() - all functions to power-on state. */
-void vpci_reset(struct vpci *bus);
+void vpci_reset(void *state);
+/** vpci_resume() - check the loaded state of the bus and its host bridge; -EINVAL. */
+int MUST_CHECK vpci_resume(void *state);
 
 /**
  * vpci_add() - f->cfg, f->bridge and f->devfn are set; f stays the caller's. Function numbers above 0

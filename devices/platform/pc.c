@@ -95,8 +95,10 @@ out_destroy:
 
 static void pc_reset(struct vm *vm)
 {
+	spin_lock(&vm->lock);
 	for (u32 i = 0; i < vm->vdevs; i++)
 		vm->vdev[i]->ops->reset(vm->vdev[i]->state);
+	spin_unlock(&vm->lock);
 }
 
 static size_t pc_console_input(struct vm *vm, const u8 *data, size_t len)

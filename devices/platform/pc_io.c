@@ -4,7 +4,9 @@
  */
 #include "devices/platform/pc_priv.h"
 
+#include "kernel/base/assert.h"
 #include "kernel/base/bits.h"
+#include "kernel/base/err.h"
 
 typedef void (*byte_fn)(struct pc *pc, u16 port, bool write, u8 *value);
 
@@ -172,11 +174,9 @@ static int add(struct pc *pc, struct io_bus *bus, const struct region *r, size_t
 static void remove(struct io_bus *bus, const struct region *r, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		struct io_region *found = io_bus_find(bus, r[i].base);
+		int rc = io_bus_remove(bus, r[i].base);
 
-		/* What was not reached by add() is not there, or somebody else's. */
-		if (found && found->fn == r[i].fn)
-			(void)io_bus_remove(bus, r[i].base);
+		ASSERT(!rc || rc == -ENOENT); /* not there: add() had stopped before it */
 	}
 }
 

@@ -31,7 +31,8 @@ struct pc_lapic {
 	struct vdev vdev;
 };
 
-enum pc_dev { PC_PIC, PC_IOAPIC, PC_PIT, PC_UART, PC_PM, PC_RTC, PC_PCI, PC_DEVS };
+/* Devices besides the local APICs. */
+#define PC_DEVS 7u
 
 struct pc {
 	struct vm *vm;

@@ -1,182 +1,42 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The platform devices as the VM sees them: reset, resume, saved fields. All vCPUs are
- * parked, but timers and console input are not: VM-wide devices are touched under the lock.
+ * The platform devices as the VM sees them: reset, resume, saved fields.
  */
 #include "devices/platform/pc_priv.h"
 
 #include "kernel/base/err.h"
-#include "kernel/core/lock.h"
-
-/* ---- local APICs --------------------------------------------------------------------------------- */
 
 static void lapic_reset(void *state)
 {
 	vlapic_irqchip.reset(state, false);
 }
 
-static int lapic_resume(void *state)
-{
-	return vlapic_resume(state);
-}
-
-static const struct vdev_ops lapic_ops = { .reset = lapic_reset, .resume = lapic_resume };
-
-/* ---- VM-wide devices ------------------------------------------------------------------------------- */
-
+/* As firmware leaves it: the SCI is level triggered. */
 static void pic_reset(void *state)
 {
-	struct pc *pc = container_of(state, struct pc, pic);
 	u8 level = 1 << (MACHINE_SCI_IRQ - 8);
 
-	spin_lock(&pc->vm->lock);
-	vpic_reset(&pc->pic);
-	/* As firmware leaves it: the SCI is level triggered. */
-	vpic_io(&pc->pic, VPIC_PORT_ELCR + 1, true, &level);
-	spin_unlock(&pc->vm->lock);
+	vpic_reset(state);
+	vpic_io(state, VPIC_PORT_ELCR + 1, true, &level);
 }
 
-static int pic_resume(void *state)
-{
-	struct pc *pc = container_of(state, struct pc, pic);
-	int rc;
-
-	spin_lock(&pc->vm->lock);
-	rc = vpic_resume(&pc->pic);
-	spin_unlock(&pc->vm->lock);
-	return rc;
-}
-
-static void ioapic_reset(void *state)
-{
-	struct pc *pc = container_of(state, struct pc, ioapic);
-
-	spin_lock(&pc->vm->lock);
-	vioapic_reset(&pc->ioapic);
-	spin_unlock(&pc->vm->lock);
-}
-
-static int ioapic_resume(void *state)
-{
-	struct pc *pc = container_of(state, struct pc, ioapic);
-	int rc;
-
-	spin_lock(&pc->vm->lock);
-	rc = vioapic_resume(&pc->ioapic);
-	spin_unlock(&pc->vm->lock);
-	return rc;
-}
-
-static void pit_reset(void *state)
-{
-	struct pc *pc = container_of(state, struct pc, pit);
-
-	spin_lock(&pc->vm->lock);
-	vpit_reset(&pc->pit);
-	spin_unlock(&pc->vm->lock);
-}
-
-static int pit_resume(void *state)
-{
-	struct pc *pc = container_of(state, struct pc, pit);
-	int rc;
-
-	spin_lock(&pc->vm->lock);
-	rc = vpit_resume(&pc->pit);
-	spin_unlock(&pc->vm->lock);
-	return rc;
-}
-
+/* Forgets what was typed ahead, too. */
 static void uart_reset(void *state)
 {
 	struct pc *pc = container_of(state, struct pc, uart);
 
-	spin_lock(&pc->vm->lock);
-	vuart_reset(&pc->uart);
+	vuart_reset(state);
 	pc->rx_count = 0;
-	spin_unlock(&pc->vm->lock);
 }
 
-static int uart_resume(void *state)
-{
-	struct pc *pc = container_of(state, struct pc, uart);
-	int rc;
-
-	spin_lock(&pc->vm->lock);
-	rc = vuart_resume(&pc->uart);
-	spin_unlock(&pc->vm->lock);
-	return rc;
-}
-
-static void pm_reset(void *state)
-{
-	struct pc *pc = container_of(state, struct pc, pm);
-
-	spin_lock(&pc->vm->lock);
-	vpm_reset(&pc->pm);
-	spin_unlock(&pc->vm->lock);
-}
-
-static int pm_resume(void *state)
-{
-	struct pc *pc = container_of(state, struct pc, pm);
-	int rc;
-
-	spin_lock(&pc->vm->lock);
-	rc = vpm_resume(&pc->pm);
-	spin_unlock(&pc->vm->lock);
-	return rc;
-}
-
-static void rtc_reset(void *state)
-{
-	struct pc *pc = container_of(state, struct pc, rtc);
-
-	spin_lock(&pc->vm->lock);
-	vrtc_reset(&pc->rtc);
-	spin_unlock(&pc->vm->lock);
-}
-
-static int rtc_resume(void *state)
-{
-	struct pc *pc = container_of(state, struct pc, rtc);
-	int rc;
-
-	spin_lock(&pc->vm->lock);
-	rc = vrtc_resume(&pc->rtc);
-	spin_unlock(&pc->vm->lock);
-	return rc;
-}
-
-static void pci_reset(void *state)
-{
-	struct pc *pc = container_of(state, struct pc, pci);
-
-	spin_lock(&pc->vm->lock);
-	vpci_reset(&pc->pci);
-	spin_unlock(&pc->vm->lock);
-}
-
-static int pci_resume(void *state)
-{
-	struct pc *pc = container_of(state, struct pc, pci);
-	int rc;
-
-	spin_lock(&pc->vm->lock);
-	rc = vcfg_resume(&pc->pci.host);
-	spin_unlock(&pc->vm->lock);
-	return rc;
-}
-
-static const struct vdev_ops ops[PC_DEVS] = {
-	[PC_PIC] = { .reset = pic_reset, .resume = pic_resume },
-	[PC_IOAPIC] = { .reset = ioapic_reset, .resume = ioapic_resume },
-	[PC_PIT] = { .reset = pit_reset, .resume = pit_resume },
-	[PC_UART] = { .reset = uart_reset, .resume = uart_resume },
-	[PC_PM] = { .reset = pm_reset, .resume = pm_resume },
-	[PC_RTC] = { .reset = rtc_reset, .resume = rtc_resume },
-	[PC_PCI] = { .reset = pci_reset, .resume = pci_resume },
-};
+static const struct vdev_ops lapic_ops = { .reset = lapic_reset, .resume = vlapic_resume };
+static const struct vdev_ops pic_ops = { .reset = pic_reset, .resume = vpic_resume };
+static const struct vdev_ops ioapic_ops = { .reset = vioapic_reset, .resume = vioapic_resume };
+static const struct vdev_ops pit_ops = { .reset = vpit_reset, .resume = vpit_resume };
+static const struct vdev_ops uart_ops = { .reset = uart_reset, .resume = vuart_resume };
+static const struct vdev_ops pm_ops = { .reset = vpm_reset, .resume = vpm_resume };
+static const struct vdev_ops rtc_ops = { .reset = vrtc_reset, .resume = vrtc_resume };
+static const struct vdev_ops pci_ops = { .reset = vpci_reset, .resume = vpci_resume };
 
 int pc_add_vdev(struct vm *vm, struct vdev *d)
 {
@@ -190,14 +50,13 @@ int pc_add_vdev(struct vm *vm, struct vdev *d)
 int pc_vdev_register(struct pc *pc)
 {
 	const struct vdev devs[PC_DEVS] = {
-		[PC_PIC] = { "pic", 0, 1, &pc->pic, NULL, vpic_fields, vpic_nfields },
-		[PC_IOAPIC] = { "ioapic", 0, 1, &pc->ioapic, NULL, vioapic_fields,
-				vioapic_nfields },
-		[PC_PIT] = { "pit", 0, 1, &pc->pit, NULL, vpit_fields, vpit_nfields },
-		[PC_UART] = { "uart", 0, 1, &pc->uart, NULL, vuart_fields, vuart_nfields },
-		[PC_PM] = { "pm", 0, 1, &pc->pm, NULL, vpm_fields, vpm_nfields },
-		[PC_RTC] = { "rtc", 0, 1, &pc->rtc, NULL, vrtc_fields, vrtc_nfields },
-		[PC_PCI] = { "pci", 0, 1, &pc->pci, NULL, vpci_fields, vpci_nfields },
+		{ "pic", 0, 1, &pc->pic, &pic_ops, vpic_fields, vpic_nfields },
+		{ "ioapic", 0, 1, &pc->ioapic, &ioapic_ops, vioapic_fields, vioapic_nfields },
+		{ "pit", 0, 1, &pc->pit, &pit_ops, vpit_fields, vpit_nfields },
+		{ "uart", 0, 1, &pc->uart, &uart_ops, vuart_fields, vuart_nfields },
+		{ "pm", 0, 1, &pc->pm, &pm_ops, vpm_fields, vpm_nfields },
+		{ "rtc", 0, 1, &pc->rtc, &rtc_ops, vrtc_fields, vrtc_nfields },
+		{ "pci", 0, 1, &pc->pci, &pci_ops, vpci_fields, vpci_nfields },
 	};
 	int rc = 0;
 
@@ -210,7 +69,6 @@ int pc_vdev_register(struct pc *pc)
 	}
 	for (u32 i = 0; i < PC_DEVS && !rc; i++) {
 		pc->vdev[i] = devs[i];
-		pc->vdev[i].ops = &ops[i];
 		rc = pc_add_vdev(pc->vm, &pc->vdev[i]);
 	}
 	return rc;

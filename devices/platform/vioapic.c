@@ -159,8 +159,10 @@ void vioapic_mmio(void *ctx, u64 off, unsigned size, bool write, u64 *value)
 	}
 }
 
-void vioapic_reset(struct vioapic *io)
+void vioapic_reset(void *state)
 {
+	struct vioapic *io = state;
+
 	io->id = MACHINE_IOAPIC_ID;
 	io->select = 0;
 	for (unsigned i = 0; i < MACHINE_IOAPIC_PINS; i++)
@@ -174,8 +176,10 @@ void vioapic_init(struct vioapic *io, const struct vioapic_env *env)
 	vioapic_reset(io);
 }
 
-int vioapic_resume(struct vioapic *io)
+int vioapic_resume(void *state)
 {
+	struct vioapic *io = state;
+
 	if (io->id > 0xf || io->select > 0xff)
 		return -EINVAL;
 	for (unsigned i = 0; i < MACHINE_IOAPIC_PINS; i++) {

@@ -28,7 +28,7 @@ struct vioapic {
 
 void vioapic_init(struct vioapic *io, const struct vioapic_env *env);
 /** vioapic_reset() - all pins masked; the lines stay as devices drive them. */
-void vioapic_reset(struct vioapic *io);
+void vioapic_reset(void *state);
 
 /** vioapic_set_line() - pin (0..23) is asserted or not, polarity already applied. */
 void vioapic_set_line(struct vioapic *io, unsigned pin, bool asserted);
@@ -40,7 +40,7 @@ void vioapic_eoi(struct vioapic *io, u8 vector);
 void vioapic_mmio(void *ctx, u64 off, unsigned size, bool write, u64 *value);
 
 /** vioapic_resume() - check loaded state; -EINVAL. */
-int MUST_CHECK vioapic_resume(struct vioapic *io);
+int MUST_CHECK vioapic_resume(void *state);
 
 extern const struct vmstate_field vioapic_fields[];
 extern const u32 vioapic_nfields;

@@ -354,8 +354,10 @@ static bool state_valid(const struct vlapic *v)
 	return !(v->svr & ~0x3ffu) && !(v->dcr & ~0xbu) && !((v->esr | v->esr_pending) & ~0xe0u);
 }
 
-int vlapic_resume(struct vlapic *v)
+int vlapic_resume(void *lapic)
 {
+	struct vlapic *v = lapic;
+
 	if (!state_valid(v))
 		return -EINVAL;
 	v->isr_sum = 0;

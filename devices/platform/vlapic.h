@@ -138,7 +138,7 @@ enum vlapic_action vlapic_lint(struct vlapic *v, unsigned pin, bool level);
 void vlapic_timer_hint(struct vlapic *v);
 
 /** vlapic_resume() - check loaded state and make it run: -EINVAL for what no guest can make. */
-int MUST_CHECK vlapic_resume(struct vlapic *v);
+int MUST_CHECK vlapic_resume(void *lapic);
 
 extern const struct vmstate_field vlapic_fields[];
 extern const u32 vlapic_nfields;

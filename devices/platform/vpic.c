@@ -243,8 +243,10 @@ void vpic_io(struct vpic *p, u16 port, bool write, u8 *value)
 	update(p);
 }
 
-void vpic_reset(struct vpic *p)
+void vpic_reset(void *state)
 {
+	struct vpic *p = state;
+
 	for (unsigned i = 0; i < 2; i++) {
 		u8 line = p->chip[i].line;
 
@@ -264,8 +266,10 @@ void vpic_init(struct vpic *p, const struct vpic_env *env)
 	vpic_reset(p);
 }
 
-int vpic_resume(struct vpic *p)
+int vpic_resume(void *state)
 {
+	struct vpic *p = state;
+
 	for (unsigned i = 0; i < 2; i++) {
 		const struct vpic_chip *c = &p->chip[i];
 

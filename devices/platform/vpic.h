@@ -39,7 +39,7 @@ struct vpic {
 
 void vpic_init(struct vpic *p, const struct vpic_env *env);
 /** vpic_reset() - power-on; input lines stay as devices drive them. */
-void vpic_reset(struct vpic *p);
+void vpic_reset(void *state);
 /** vpic_set_line() - input irq (0..15, not 2). */
 void vpic_set_line(struct vpic *p, unsigned irq, bool level);
 /** vpic_inta() - acknowledge cycle: the vector, maybe that of a spurious interrupt 7. */
@@ -47,7 +47,7 @@ u8 vpic_inta(struct vpic *p);
 /** vpic_io() - one byte at port 20h, 21h, a0h, a1h, 4d0h or 4d1h. */
 void vpic_io(struct vpic *p, u16 port, bool write, u8 *value);
 /** vpic_resume() - check loaded state; -EINVAL. */
-int MUST_CHECK vpic_resume(struct vpic *p);
+int MUST_CHECK vpic_resume(void *state);
 
 extern const struct vmstate_field vpic_fields[];
 extern const u32 vpic_nfields;

@@ -298,8 +298,10 @@ void vpit_io(struct vpit *p, u16 port, bool write, u8 *value)
 	}
 }
 
-void vpit_reset(struct vpit *p)
+void vpit_reset(void *state)
 {
+	struct vpit *p = state;
+
 	memset(p->ch, 0, sizeof(p->ch));
 	for (unsigned i = 0; i < 3; i++) {
 		p->ch[i].rw = 3;
@@ -319,8 +321,9 @@ void vpit_init(struct vpit *p, const struct vpit_env *env)
 	vpit_reset(p);
 }
 
-int vpit_resume(struct vpit *p)
+int vpit_resume(void *state)
 {
+	struct vpit *p = state;
 	u64 now = now_ticks(p);
 
 	for (unsigned i = 0; i < 3; i++) {

@@ -49,13 +49,13 @@ struct vpit {
 };
 
 void vpit_init(struct vpit *p, const struct vpit_env *env);
-void vpit_reset(struct vpit *p);
+void vpit_reset(void *state);
 /** vpit_timer() - the time given to arm() has come (or is near: early calls do no harm). */
 void vpit_timer(struct vpit *p);
 /** vpit_io() - one byte at port 40h..43h or 61h. */
 void vpit_io(struct vpit *p, u16 port, bool write, u8 *value);
 /** vpit_resume() - check loaded state, arm the timer; -EINVAL. */
-int MUST_CHECK vpit_resume(struct vpit *p);
+int MUST_CHECK vpit_resume(void *state);
 
 extern const struct vmstate_field vpit_fields[];
 extern const u32 vpit_nfields;

@@ -152,8 +152,10 @@ void vpm_port92(struct vpm *p, bool write, u8 *value)
 		p->env.reset(p->env.ctx);
 }
 
-void vpm_reset(struct vpm *p)
+void vpm_reset(void *state)
 {
+	struct vpm *p = state;
+
 	p->sts = p->en = p->cnt = 0;
 	p->cf9 = 0;
 	p->port92 = 0x02;
@@ -168,8 +170,10 @@ void vpm_init(struct vpm *p, const struct vpm_env *env)
 	vpm_reset(p);
 }
 
-int vpm_resume(struct vpm *p)
+int vpm_resume(void *state)
 {
+	struct vpm *p = state;
+
 	if ((p->sts & ~STS_VALID) || (p->en & ~EN_VALID) || (p->cnt & ~CNT_VALID) ||
 	    (p->cf9 & ~0x0a) || (p->port92 & ~0x02))
 		return -EINVAL;

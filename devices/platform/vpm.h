@@ -32,7 +32,7 @@ struct vpm {
 };
 
 void vpm_init(struct vpm *p, const struct vpm_env *env);
-void vpm_reset(struct vpm *p);
+void vpm_reset(void *state);
 /** vpm_io() - io_fn of the block at MACHINE_PM1_EVT; any size, any alignment inside. */
 void vpm_io(void *ctx, u64 off, unsigned size, bool write, u64 *value);
 /** vpm_cf9() - reset control register, one byte. */
@@ -44,7 +44,7 @@ void vpm_timer(struct vpm *p);
 /** vpm_power_button() - ask the guest to shut down. Returns whether it listens (enable bit). */
 bool vpm_power_button(struct vpm *p);
 /** vpm_resume() - check loaded state; -EINVAL. */
-int MUST_CHECK vpm_resume(struct vpm *p);
+int MUST_CHECK vpm_resume(void *state);
 
 extern const struct vmstate_field vpm_fields[];
 extern const u32 vpm_nfields;

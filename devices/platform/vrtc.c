@@ -325,8 +325,10 @@ void vrtc_io(struct vrtc *r, unsigned off, bool write, u8 *value)
 	update(r);
 }
 
-void vrtc_reset(struct vrtc *r)
+void vrtc_reset(void *state)
 {
+	struct vrtc *r = state;
+
 	sync(r);
 	r->cmos[REG_B] &= (u8)~(B_PIE | B_AIE | B_UIE);
 	r->cmos[REG_C] = 0;
@@ -362,8 +364,10 @@ void vrtc_init(struct vrtc *r, const struct vrtc_env *env, u64 low_ram, u64 high
 	time_to_cmos(r, min_u64(r->seen_s, MAX_TIME_S));
 }
 
-int vrtc_resume(struct vrtc *r)
+int vrtc_resume(void *state)
 {
+	struct vrtc *r = state;
+
 	if (r->index > 0x7f || (r->cmos[REG_A] & A_UIP) || r->cmos[REG_D] != D_VALID ||
 	    (r->cmos[REG_C] & 0x0f) || guest_ns(r) / NS_PER_S > MAX_TIME_S)
 		return -EINVAL;

@@ -34,13 +34,13 @@ struct vrtc {
 /** vrtc_init() - power-on; low and high: RAM bytes below and from 4 GiB, for the CMOS map. */
 void vrtc_init(struct vrtc *r, const struct vrtc_env *env, u64 low_ram, u64 high_ram);
 /** vrtc_reset() - RESET pin: interrupts off; time and CMOS are on battery. */
-void vrtc_reset(struct vrtc *r);
+void vrtc_reset(void *state);
 /** vrtc_io() - port 70h (off 0) or 71h (off 1), one byte. */
 void vrtc_io(struct vrtc *r, unsigned off, bool write, u8 *value);
 /** vrtc_timer() - the time given to arm() has come, or is near. */
 void vrtc_timer(struct vrtc *r);
 /** vrtc_resume() - check loaded state, re-arm; -EINVAL. */
-int MUST_CHECK vrtc_resume(struct vrtc *r);
+int MUST_CHECK vrtc_resume(void *state);
 
 extern const struct vmstate_field vrtc_fields[];
 extern const u32 vrtc_nfields;

@@ -233,8 +233,10 @@ void vuart_io(struct vuart *u, unsigned off, bool write, u8 *value)
 		u->env.rx_room(u->env.ctx);
 }
 
-void vuart_reset(struct vuart *u)
+void vuart_reset(void *state)
 {
+	struct vuart *u = state;
+
 	u->thre = false;
 	u->ier = u->fcr = u->lcr = u->mcr = u->lsr_errors = u->scratch = 0;
 	u->msr = MSR_PRESENT;
@@ -252,8 +254,10 @@ void vuart_init(struct vuart *u, const struct vuart_env *env)
 	vuart_reset(u);
 }
 
-int vuart_resume(struct vuart *u)
+int vuart_resume(void *state)
 {
+	struct vuart *u = state;
+
 	if (u->ier > 0xf || (u->fcr & ~(FCR_ENABLE | FCR_TRIGGER)) || u->mcr > 0x1f ||
 	    (u->lsr_errors & ~LSR_ERRORS) || u->rx_head >= VUART_FIFO || u->rx_count > depth(u))
 		return -EINVAL;

@@ -31,13 +31,13 @@ struct vuart {
 };
 
 void vuart_init(struct vuart *u, const struct vuart_env *env);
-void vuart_reset(struct vuart *u);
+void vuart_reset(void *state);
 /** vuart_io() - register off (0..7), one byte. */
 void vuart_io(struct vuart *u, unsigned off, bool write, u8 *value);
 /** vuart_rx() - bytes arriving on the line; returns how many there was room for. */
 size_t vuart_rx(struct vuart *u, const u8 *data, size_t len);
 /** vuart_resume() - check loaded state, drive the line; -EINVAL. */
-int MUST_CHECK vuart_resume(struct vuart *u);
+int MUST_CHECK vuart_resume(void *state);
 
 extern const struct vmstate_field vuart_fields[];
 extern const u32 vuart_nfields;

@@ -25,6 +25,7 @@ struct vmstate_field {
 #define VMSTATE_ARRAY(t, f, ty)                                                            \
 	{ #f, offsetof(t, f), sizeof(((t *)0)->f[0]), ARRAY_SIZE(((t *)0)->f), (ty) }
 
+/* Called with all vCPUs parked and vm->lock held: timers and input may still come. */
 struct vdev_ops {
 	void (*reset)(void *state);
 	/* quiesce() - all vCPUs parked: make the fields true (timers to remaining time, ...). */

@@ -246,11 +246,13 @@ int vm_pause(struct vm *vm, char *why, size_t why_size)
 		rc = park_or_say(vm, why, why_size);
 	if (rc)
 		return rc;
+	spin_lock(&vm->lock);
 	for (u32 i = 0; i < vm->vdevs; i++)
 		if (vm->vdev[i]->ops->quiesce)
 			vm->vdev[i]->ops->quiesce(vm->vdev[i]->state);
 	vm->paused_at = tsc_read() + vm->tsc_offset;
 	vm->state = VM_PAUSED;
+	spin_unlock(&vm->lock);
 	return 0;
 }
 
@@ -260,6 +262,7 @@ int vm_resume(struct vm *vm, char *why, size_t why_size)
 
 	if (rc)
 		return rc;
+	spin_lock(&vm->lock);
 	vm->tsc_offset = vm->paused_at - tsc_read();
 	vm->state = VM_RUNNING;
 	for (u32 i = 0; i < vm->vcpus; i++)
@@ -268,6 +271,7 @@ int vm_resume(struct vm *vm, char *why, size_t why_size)
 	for (u32 i = 0; i < vm->vdevs && !rc; i++)
 		if (vm->vdev[i]->ops->resume)
 			rc = vm->vdev[i]->ops->resume(vm->vdev[i]->state);
+	spin_unlock(&vm->lock);
 	if (rc) {
 		fmt_snprintf(why, why_size, "a device of %s could not resume: %s", vm->name,
 			     err_name(rc));
