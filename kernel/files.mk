@@ -19,3 +19,5 @@ EDGE_SRCS += kernel/core/timer.c
 EDGE_SRCS += kernel/init/main.c
 EDGE_SRCS += kernel/core/wallclock.c
 PURE_SRCS += kernel/mm/pgtable.c
+PURE_SRCS += kernel/mm/pool.c
+PURE_SRCS += kernel/mm/pool_layout.c
