@@ -12,3 +12,7 @@ ASM_SRCS += arch/svm/svm_run.S
 PURE_SRCS += arch/svm/svm_exit.c
 PURE_SRCS += arch/svm/svm_perm.c
 EDGE_SRCS += arch/x86/fpu.c
+ASM_SRCS += arch/x86/ap.S
+EDGE_SRCS += arch/x86/ioapic.c
+EDGE_SRCS += arch/x86/lapic.c
+EDGE_SRCS += arch/x86/pic.c

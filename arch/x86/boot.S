@@ -255,15 +255,15 @@ uart_script:				/* register offset, value */
 msg_no_long:
 	.asciz "Godwit: this CPU has no 64-bit mode with no-execute pages; stopped.\r\n"
 	.balign 8
+	.globl boot_gdt, ap_gdt_limit
 boot_gdt:
 	.quad 0
 	.quad 0x00af9b000000ffff	/* 08: 64-bit code */
 	.quad 0x00cf93000000ffff	/* 10: data */
 	.quad 0x00cf9b000000ffff	/* 18: 32-bit code */
-boot_gdt_end:
-	.globl boot_gdt_ptr
+	ap_gdt_limit = . - boot_gdt - 1
 boot_gdt_ptr:
-	.short boot_gdt_end - boot_gdt - 1
+	.short ap_gdt_limit
 	.long boot_gdt, 0
 
 	.section .bss.page_aligned, "aw", @nobits

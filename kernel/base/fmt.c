@@ -7,7 +7,7 @@
 #include "kernel/base/str.h"
 
 struct spec {
-	bool left, zero, plus;
+	bool left, zero, plus, alt;
 	bool has_precision;
 	size_t width;
 	size_t precision;
@@ -88,7 +88,9 @@ static void parse_spec(const char **f, va_list *ap, struct spec *s)
 			s->zero = true;
 		else if (**f == '+')
 			s->plus = true;
-		else if (**f != '#' && **f != ' ')
+		else if (**f == '#')
+			s->alt = true;
+		else if (**f != ' ')
 			break;
 	}
 	s->width = parse_count(f, ap);
@@ -141,6 +143,7 @@ static void put_string(struct out *o, const struct spec *s, const char *str)
 
 static void put_conversion(struct out *o, const struct spec *s, char conv, va_list *ap)
 {
+	u64 v;
 	char c;
 
 	switch (conv) {
@@ -156,7 +159,8 @@ static void put_conversion(struct out *o, const struct spec *s, char conv, va_li
 		break;
 	case 'x':
 	case 'X':
-		put_number(o, s, arg_unsigned(s, ap), 16, conv == 'X', "");
+		v = arg_unsigned(s, ap);
+		put_number(o, s, v, 16, conv == 'X', s->alt && v ? "0x" : "");
 		break;
 	case 'p':
 		put_number(o, s, (u64)(uintptr_t)va_arg(*ap, void *), 16, false, "0x");

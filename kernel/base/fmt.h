@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Bounded printf-style formatting. Understands %d %i %u %x %X %o %c %s %p %%, the flags
- * '-', '0' and '+', width and precision (also '*'), and the lengths hh h l ll z.
+ * '-', '0', '+' and '#' (0x), width and precision (also '*'), and the lengths hh h l ll z.
  */
 #ifndef KERNEL_BASE_FMT_H
 #define KERNEL_BASE_FMT_H

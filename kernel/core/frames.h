@@ -31,6 +31,36 @@ void frame_free(struct pool_owner *owner, hpa_t pa);
 int MUST_CHECK block_alloc(struct pool_owner *owner, hpa_t *out);
 void block_free(struct pool_owner *owner, hpa_t pa);
 
+/** blocks_alloc() - n 2 MiB blocks into out[n], all or none, in runs of 1 GiB where it can. -ENOMEM. */
+int MUST_CHECK blocks_alloc(struct pool_owner *owner, u64 n, hpa_t *out);
+
+/** owner_add(), owner_remove() - pool_owner_add() and pool_owner_remove() under the pool's lock. */
+int MUST_CHECK owner_add(struct pool_owner *o, const char *name, u64 quota);
+int MUST_CHECK owner_remove(struct pool_owner *o);
+
+/* An account, copied for printing. */
+struct pool_owner_info {
+	char name[32];
+	u64 quota, used, peak; /* bytes */
+};
+
+/** owner_list() - copy at most max accounts; returns how many. */
+u32 owner_list(struct pool_owner_info *out, u32 max);
+
+/** frames_stats(), frames_audit() - pool_stats() and pool_audit() under the pool's lock. */
+void frames_stats(struct pool_stats *out);
+bool frames_audit(void);
+
+/**
+ * frames_early() - before the pool: frame_alloc() hands out [start, end), which the boot map
+ * reaches. frames_early_used() - end of what it has handed out; reserve it from the pool.
+ */
+void frames_early(hpa_t start, hpa_t end);
+hpa_t frames_early_used(void);
+
+/** frames_init() - open the pool; its metadata at meta (reserved in l). Errors of pool_init(). */
+int MUST_CHECK frames_init(const struct pool_layout *l, hpa_t meta);
+
 /**
  * kalloc() - zeroed memory, page-aligned when bytes >= 4096, else 64-byte aligned, on owner's
  * account. NULL: no memory or quota. bytes <= 2 MiB.

@@ -19,6 +19,8 @@ enum lock_rank {
 	LOCK_UNIT,
 	LOCK_SCHED,
 	LOCK_TIMER,
+	LOCK_PCI,
+	LOCK_HOSTMAP,
 	LOCK_POOL,
 	LOCK_LOG,
 };

@@ -91,13 +91,3 @@ void kmain(u32 magic, u32 info)
 	for (;;)
 		cpu_stop();
 }
-
-/* boot.S: what application processors look at. */
-u64 ap_cr3;
-u32 ap_count;
-struct pcpu *ap_pcpus[MAX_CPUS];
-NORETURN void ap_main(void);
-void ap_main(void)
-{
-	cpu_stop();
-}

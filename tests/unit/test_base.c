@@ -43,6 +43,8 @@ TEST(formatting)
 	fmt_snprintf(b, sizeof(b), "%08lx %X %.4x %c %5s|%-5s|%.2s", 0xabcul, 0xabcu, 0x1fu, 'q',
 		     "ab", "cd", "efg");
 	CHECK_STR(b, "00000abc ABC 001f q    ab|cd   |ef");
+	fmt_snprintf(b, sizeof(b), "%#x %#lx %#X %#06x", 0u, 0xabcul, 0xau, 0x1fu);
+	CHECK_STR(b, "0 0xabc 0xA 0x001f");
 	CHECK_EQ(fmt_snprintf(b, 4, "%s", "abcdef"), 6);
 	CHECK_STR(b, "abc");
 	fmt_snprintf(b, sizeof(b), "%*d %%", 4, 7);
