@@ -32,3 +32,4 @@ EDGE_SRCS += kernel/core/irq.c
 EDGE_SRCS += kernel/core/pci.c
 EDGE_SRCS += kernel/init/smp.c
 EDGE_SRCS += kernel/core/crash.c
+PURE_SRCS += kernel/core/bootmod.c

@@ -6,20 +6,16 @@
  */
 #include "guest/emul/insn.h"
 #include "guest/mem/walk.h"
+#include "guest/vm/cpu_state.h"
 #include "guest/vm/exit.h"
 #include "guest/vm/vm.h"
 #include "kernel/base/atomic.h"
 #include "kernel/base/err.h"
 #include "kernel/base/str.h"
 
-#define CR0_PE	 BIT(0)
-#define CR0_PG	 BIT(31)
-#define CR4_PAE	 BIT(5)
-#define EFER_LMA BIT(10)
 #define ATTR_D	 BIT(10)
 #define ATTR_L	 BIT(9)
 #define PTE_AD	 (BIT(5) | BIT(6))
-#define INSN_MAX 15
 
 void vcpu_paging(struct vcpu *v, struct guest_paging *p)
 {
@@ -115,7 +111,7 @@ const u8 *vcpu_code(struct vcpu *v, unsigned *n)
 int vcpu_fetch(struct vcpu *v, u8 *buf, unsigned *n)
 {
 	u64 linear = code_linear(v, 0);
-	unsigned first = (unsigned)min_u64(INSN_MAX, PAGE_SIZE - linear % PAGE_SIZE);
+	unsigned first = (unsigned)min_u64(INSN_MAX_LEN, PAGE_SIZE - linear % PAGE_SIZE);
 	int rc = 0;
 	const u8 *page = code_page(v, linear, &rc);
 
@@ -153,8 +149,8 @@ static int fetch_rest(struct vcpu *v, u8 *buf, unsigned *n)
 
 	if (!page)
 		return rc;
-	memcpy(buf + *n, page, INSN_MAX - *n);
-	*n = INSN_MAX;
+	memcpy(buf + *n, page, INSN_MAX_LEN - *n);
+	*n = INSN_MAX_LEN;
 	return 0;
 }
 
@@ -170,13 +166,13 @@ static enum insn_mode code_mode(struct vcpu *v)
 
 int vcpu_decode(struct vcpu *v, struct insn *in)
 {
-	u8 buf[INSN_MAX];
+	u8 buf[INSN_MAX_LEN];
 	unsigned n = 0;
 	int rc = vcpu_fetch(v, buf, &n);
 
 	if (!rc) {
 		rc = insn_decode(buf, n, code_mode(v), in);
-		if (rc == -EFAULT && n < INSN_MAX) {
+		if (rc == -EFAULT && n < INSN_MAX_LEN) {
 			rc = fetch_rest(v, buf, &n);
 			if (!rc)
 				rc = insn_decode(buf, n, code_mode(v), in);

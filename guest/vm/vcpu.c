@@ -4,6 +4,7 @@
  */
 #include "guest/vm/vcpu.h"
 
+#include "guest/vm/cpu_state.h"
 #include "guest/vm/exit.h"
 #include "guest/vm/vm.h"
 #include "kernel/base/atomic.h"
@@ -16,7 +17,6 @@
 #define RFLAGS_TF BIT(8)
 #define RFLAGS_RF BIT(16)
 #define DR6_BS	  BIT(14)
-#define EFER_LMA  BIT(10)
 #define ATTR_L	  BIT(9)
 
 #define VECTOR_DB 1

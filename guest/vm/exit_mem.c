@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Second-stage faults: what is not RAM is a device or a hole. Plain MOVs, nearly all of what
+ * drivers use, are done here with the address that the CPU reported; the rest is executed.
+ */
+#include "guest/emul/insn.h"
+#include "guest/vm/access.h"
+#include "guest/vm/exec.h"
+#include "guest/vm/exit.h"
+#include "guest/vm/vm.h"
+
+static u64 reg_read(const struct vcpu *v, const struct insn *in)
+{
+	if (in->flags & INSN_F_IMM)
+		return in->imm;
+	if (in->reg >= INSN_REG_AH)
+		return v->regs.gpr[in->reg - INSN_REG_AH] >> 8;
+	return v->regs.gpr[in->reg];
+}
+
+static void reg_write(struct vcpu *v, const struct insn *in, u64 value)
+{
+	u64 *r;
+
+	if (in->reg >= INSN_REG_AH) {
+		r = &v->regs.gpr[in->reg - INSN_REG_AH];
+		*r = (*r & ~0xff00ull) | (value & 0xff) << 8;
+		return;
+	}
+	r = &v->regs.gpr[in->reg];
+	if (in->size == 4)
+		*r = (u32)value;
+	else
+		*r = (*r & ~size_mask(in->size)) | (value & size_mask(in->size));
+}
+
+/* MOV between a register (or immediate) and memory that lies in one page. */
+static bool is_plain_mov(const struct insn *in, gpa_t gpa)
+{
+	return in->op == INSN_MOV && (in->flags & INSN_F_MEM) && in->mem_size == in->size &&
+	       gpa % PAGE_SIZE + in->size <= PAGE_SIZE;
+}
+
+enum exit_result exit_mem(struct vcpu *v)
+{
+	const struct hvm_exit *x = &v->exit;
+	gpa_t gpa = x->u.mem.gpa;
+	struct insn in;
+	u64 value;
+
+	if (unlikely(x->u.mem.walk || x->u.mem.access == HVM_ACCESS_EXEC || x->u.mem.mapped ||
+		     v->vm->ops->event_queued(v->hv) || gmap_ptr(&v->vm->mem, gpa))) {
+		vm_fail(v->vm, v, "%s at guest-physical %#lx, which is not RAM",
+			x->u.mem.walk			       ? "page table"
+			: x->u.mem.access == HVM_ACCESS_EXEC   ? "code"
+			: v->vm->ops->event_queued(v->hv)      ? "stack or descriptor table"
+							       : "unexpected fault",
+			gpa);
+		return EXIT_LEAVE;
+	}
+	if (vcpu_decode(v, &in))
+		return EXIT_RETRY;
+	if (!is_plain_mov(&in, gpa))
+		return exec_insn(v, &in);
+	if (in.flags & INSN_F_TO_REG) {
+		access_mmio(v, gpa, in.size, false, &value);
+		reg_write(v, &in, value);
+	} else {
+		value = reg_read(v, &in) & size_mask(in.size);
+		access_mmio(v, gpa, in.size, true, &value);
+	}
+	vcpu_advance(v, in.len);
+	return EXIT_RETRY;
+}
