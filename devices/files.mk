@@ -10,3 +10,7 @@ PURE_SRCS += devices/platform/vpm.c
 PURE_SRCS += devices/platform/vrtc.c
 PURE_SRCS += devices/pci/vcfg.c
 PURE_SRCS += devices/pci/vpci.c
+EDGE_SRCS += devices/platform/pc.c
+EDGE_SRCS += devices/platform/pc_env.c
+EDGE_SRCS += devices/platform/pc_io.c
+EDGE_SRCS += devices/platform/pc_vdev.c

@@ -158,18 +158,27 @@ int timer_arm(struct timer *t, u64 deadline_tsc)
 	return err;
 }
 
-void timer_cancel(struct timer *t)
+/* Wait until t's callback is not in progress on that CPU. */
+static void wait_callback(const struct timer *t, u32 cpu)
 {
-	u32 cpu = remove(t);
 	struct cpu_timers *c = timers_of(cpu);
 	u64 start = tsc_read();
 
-	if (cpu == this_cpu()->id)
-		return;
-	while (atomic_load_acquire(&c->running) == t) {
+	while (c && atomic_load_acquire(&c->running) == t) {
 		cpu_pause();
 		if (tsc_read() - start > tsc_khz() * CALLBACK_LIMIT_MS)
 			panic("timer callback %p on CPU %u does not end",
 			      (void *)(uintptr_t)t->fn, cpu);
 	}
+}
+
+void timer_cancel(struct timer *t)
+{
+	/* A callback in progress may be on a CPU where t was armed before, and may arm t again. */
+	do {
+		remove(t);
+		for (u32 cpu = 0; cpu < cpu_count(); cpu++)
+			if (cpu != this_cpu()->id)
+				wait_callback(t, cpu);
+	} while (atomic_load_acquire(&t->slot));
 }
