@@ -22,6 +22,7 @@
 enum config_net_kind { CONFIG_NET_NONE, CONFIG_NET_VF, CONFIG_NET_PV };
 
 struct config_net {
+	u32 line;
 	u8 kind; /* enum config_net_kind */
 	u8 mac[6];
 	bool has_mac;
@@ -33,11 +34,35 @@ struct config_net {
 struct config_nic {
 	char name[CONFIG_NAME_LEN];
 	u32 line;
+	bool valid;	/* false: had an error, must not be used */
 	u16 match_vendor, match_device; /* 0: by address */
 	bool has_pci;
 	u8 bus, dev, fn;
 	u8 vfs;
 	bool uplink;
+};
+
+/* The keys of a [vm], in the order of the parser's table. */
+enum config_vm_key {
+	CONFIG_VM_ROLE,
+	CONFIG_VM_MEMORY,
+	CONFIG_VM_CPUS,
+	CONFIG_VM_WEIGHT,
+	CONFIG_VM_PIN,
+	CONFIG_VM_CPU,
+	CONFIG_VM_KERNEL,
+	CONFIG_VM_INITRD,
+	CONFIG_VM_MODULE,
+	CONFIG_VM_CMDLINE,
+	CONFIG_VM_NET0,
+	CONFIG_VM_NET1,
+	CONFIG_VM_NET2,
+	CONFIG_VM_NET3,
+	CONFIG_VM_PCI,
+	CONFIG_VM_IP,
+	CONFIG_VM_PSK,
+	CONFIG_VM_AUTOSTART,
+	CONFIG_VM_KEYS,
 };
 
 struct config_vm {
@@ -61,15 +86,21 @@ struct config_vm {
 	u32 npci;
 	char ip[CONFIG_NAME_LEN];	/* courier */
 	char psk[CONFIG_PATH_LEN];
+	u32 key_line[CONFIG_VM_KEYS];	/* by enum config_vm_key; 0: not given */
 };
 
 struct config_host {
-	char name[CONFIG_NAME_LEN];
-	char console[CONFIG_NAME_LEN];
-	char ctl[CONFIG_NAME_LEN];
+	char name[CONFIG_NAME_LEN];	/* default "godwit" */
+	char console[CONFIG_NAME_LEN];	/* "ttyS0".."ttyS3" or "none" */
+	char ctl[CONFIG_NAME_LEN];	/* likewise */
+	u32 port_line;			/* of the last of these two keys, 0: neither given */
 };
 
+/* Receives one problem: a line without newline. */
+typedef void (*config_error_fn)(void *ctx, const char *line);
+
 struct config {
+	char file[CONFIG_PATH_LEN];	/* for messages */
 	struct config_host host;
 	struct config_nic nic[CONFIG_NICS];
 	u32 nics;
@@ -79,12 +110,42 @@ struct config {
 };
 
 /**
- * config_parse() - parse len bytes of text into *out (zeroed first).
+ * config_parse() - parse len bytes of text into *out (zeroed first, then defaults).
  * Every problem is reported through error() as one line "file:line: [section] key: what is
- * wrong, allowed range" and counted in out->errors; the VM concerned gets valid = false,
- * everything else stays usable. Returns 0 when there was no error, else -EINVAL.
+ * wrong, allowed range" (at most CONFIG_MAX_REPORTS lines) and counted in out->errors; the VM
+ * concerned gets valid = false, everything else stays usable. Returns 0 when there was no
+ * error, else -EINVAL.
  */
 int MUST_CHECK config_parse(const char *file, const char *text, size_t len, struct config *out,
-			    void (*error)(void *ctx, const char *line), void *ctx);
+			    config_error_fn error, void *ctx);
+
+#define CONFIG_MAX_REPORTS 100
+
+/**
+ * config_check_modules() - do all boot modules that VMs name exist among names[0..n-1]?
+ * Reports and marks as config_parse() does. Returns 0 or -ENOENT.
+ */
+int MUST_CHECK config_check_modules(struct config *c, const char *const *names, u32 n,
+				    config_error_fn error, void *ctx);
+
+/**
+ * config_check_host() - do pins and memory sizes fit a host of cpus CPUs and memory bytes that
+ * guests can have? Reports and marks as config_parse() does. Returns 0 or -ERANGE.
+ */
+int MUST_CHECK config_check_host(struct config *c, u32 cpus, u64 memory, config_error_fn error,
+				 void *ctx);
+
+/** config_vm_key_name() - the key as it is written in the file. */
+const char *config_vm_key_name(enum config_vm_key key);
+
+/**
+ * config_vm_error() - report a problem of one VM found after parsing ("file:line: [vm x] key:
+ * text"), count it and mark the VM invalid.
+ */
+void config_vm_error(struct config *c, struct config_vm *vm, enum config_vm_key key,
+		     const char *text, config_error_fn error, void *ctx);
+
+/** config_port_index() - 0..3 for "ttyS0".."ttyS3", -1 for "none" or anything else. */
+int config_port_index(const char *name);
 
 #endif

@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The keys of godwit.conf: what each section knows, and what each value must be.
+ */
+#include "kernel/base/bits.h"
+#include "kernel/base/fmt.h"
+#include "kernel/base/str.h"
+#include "kernel/core/config_priv.h"
+
+#define MIN_MEMORY (4ull << 20)
+#define MAX_MEMORY (1ull << 40)
+#define MAX_RATE   400000000000ull
+#define MIN_RATE   1000000ull
+#define MAX_VFS	   63
+
+static const char must_bool[] = "yes or no";
+static const char must_name[] = "1 to 31 of a-z A-Z 0-9 - _ .";
+static const char must_file[] = "one boot module name of 1 to 63 characters";
+
+/* ---- [host] ------------------------------------------------------------------------ */
+
+static const char *set_host_name(struct config_parser *p, u32 key, struct slice v)
+{
+	(void)key;
+	if (!value_name(v))
+		return must_name;
+	(void)slice_copy(p->out->host.name, sizeof(p->out->host.name), v);
+	return NULL;
+}
+
+int config_port_index(const char *name)
+{
+	if (strncmp(name, "ttyS", 4) != 0 || name[4] < '0' || name[4] > '3' || name[5])
+		return -1;
+	return name[4] - '0';
+}
+
+static const char *set_port(struct config_parser *p, char *dst, struct slice v)
+{
+	char name[8];
+
+	if (!slice_copy(name, sizeof(name), v) ||
+	    (config_port_index(name) < 0 && strcmp(name, "none") != 0))
+		return "ttyS0 to ttyS3, or none";
+	(void)str_copy(dst, CONFIG_NAME_LEN, name);
+	p->out->host.port_line = p->line;
+	return NULL;
+}
+
+static const char *set_host_console(struct config_parser *p, u32 key, struct slice v)
+{
+	(void)key;
+	return set_port(p, p->out->host.console, v);
+}
+
+static const char *set_host_ctl(struct config_parser *p, u32 key, struct slice v)
+{
+	(void)key;
+	return set_port(p, p->out->host.ctl, v);
+}
+
+const struct config_key config_host_keys[] = {
+	{ "name", set_host_name, false },
+	{ "console", set_host_console, false },
+	{ "ctl", set_host_ctl, false },
+};
+const u32 config_host_nkeys = ARRAY_SIZE(config_host_keys);
+
+/* ---- [nic NAME] -------------------------------------------------------------------- */
+
+enum { NIC_MATCH, NIC_PCI };
+
+static const char *set_nic_match(struct config_parser *p, u32 key, struct slice v)
+{
+	(void)key;
+	return value_pci_id(v, &p->nic->match_vendor, &p->nic->match_device)
+		       ? NULL
+		       : "VENDOR:DEVICE in hexadecimal, as 8086:10c9";
+}
+
+static const char must_pci[] = "BUS:DEVICE.FUNCTION in hexadecimal, 00:00.0 to ff:1f.7";
+
+static const char *set_nic_pci(struct config_parser *p, u32 key, struct slice v)
+{
+	u16 rid;
+
+	(void)key;
+	if (!value_pci(v, &rid))
+		return must_pci;
+	p->nic->has_pci = true;
+	p->nic->bus = (u8)(rid >> 8);
+	p->nic->dev = (rid >> 3) & 31;
+	p->nic->fn = rid & 7;
+	return NULL;
+}
+
+static const char *set_nic_vfs(struct config_parser *p, u32 key, struct slice v)
+{
+	u64 n;
+
+	(void)key;
+	if (!value_u64(v, 0, MAX_VFS, &n))
+		return "0 to 63";
+	p->nic->vfs = (u8)n;
+	return NULL;
+}
+
+static const char *set_nic_uplink(struct config_parser *p, u32 key, struct slice v)
+{
+	(void)key;
+	return value_bool(v, &p->nic->uplink) ? NULL : must_bool;
+}
+
+const struct config_key config_nic_keys[] = {
+	[NIC_MATCH] = { "match", set_nic_match, false },
+	[NIC_PCI] = { "pci", set_nic_pci, false },
+	{ "vfs", set_nic_vfs, false },
+	{ "uplink", set_nic_uplink, false },
+};
+const u32 config_nic_nkeys = ARRAY_SIZE(config_nic_keys);
+
+void config_end_nic(struct config_parser *p)
+{
+	p->line = p->nic->line;
+	if (!p->lines[NIC_MATCH] && !p->lines[NIC_PCI])
+		config_fail(p, NULL, "'match' or 'pci' must say which NIC it is");
+	else if (p->lines[NIC_MATCH] && p->lines[NIC_PCI])
+		config_fail(p, NULL, "'match' and 'pci' are both given; keep one");
+}
+
+/* ---- [vm NAME] --------------------------------------------------------------------- */
+
+static const char *set_role(struct config_parser *p, u32 key, struct slice v)
+{
+	(void)key;
+	if (!slice_is(v, "courier") && !slice_is(v, "guest"))
+		return "guest or courier";
+	p->vm->courier = slice_is(v, "courier");
+	return NULL;
+}
+
+static const char *set_memory(struct config_parser *p, u32 key, struct slice v)
+{
+	u64 size;
+
+	(void)key;
+	if (!value_scaled(v, 1024, &size) || size < MIN_MEMORY || size > MAX_MEMORY ||
+	    !is_aligned(size, SIZE_2M))
+		return "a size from 4M to 1T, a multiple of 2M (suffixes K M G T)";
+	p->vm->memory = size;
+	return NULL;
+}
+
+static const char *set_cpus(struct config_parser *p, u32 key, struct slice v)
+{
+	u64 n;
+
+	(void)key;
+	if (!value_u64(v, 1, CONFIG_MAX_VCPUS, &n))
+		return "1 to 16";
+	p->vm->cpus = (u32)n;
+	return NULL;
+}
+
+static const char *set_weight(struct config_parser *p, u32 key, struct slice v)
+{
+	u64 n;
+
+	(void)key;
+	if (!value_u64(v, 1, 1000, &n))
+		return "1 to 1000 (100 is usual)";
+	p->vm->weight = (u32)n;
+	return NULL;
+}
+
+static const char *set_pin(struct config_parser *p, u32 key, struct slice v)
+{
+	(void)key;
+	return value_cpu_list(v, &p->vm->pin) ? NULL : "a list of host CPUs 0 to 63, as 0-1,3";
+}
+
+static const char *set_cpu(struct config_parser *p, u32 key, struct slice v)
+{
+	(void)key;
+	if (!slice_is(v, "godwit-v1") && !slice_is(v, "host"))
+		return "godwit-v1 or host";
+	(void)slice_copy(p->vm->cpu, sizeof(p->vm->cpu), v);
+	return NULL;
+}
+
+/* A boot module's name: visible ASCII, no comma (the separator of lists). */
+static bool is_file(struct slice v)
+{
+	for (size_t i = 0; i < v.n; i++) {
+		if (v.p[i] <= ' ' || v.p[i] > '~' || v.p[i] == ',')
+			return false;
+	}
+	return v.n > 0 && v.n < CONFIG_PATH_LEN;
+}
+
+static const char *set_file(char dst[CONFIG_PATH_LEN], struct slice v)
+{
+	return is_file(v) && slice_copy(dst, CONFIG_PATH_LEN, v) ? NULL : must_file;
+}
+
+static const char *set_kernel(struct config_parser *p, u32 key, struct slice v)
+{
+	(void)key;
+	return set_file(p->vm->kernel, v);
+}
+
+static const char *set_initrd(struct config_parser *p, u32 key, struct slice v)
+{
+	(void)key;
+	return set_file(p->vm->initrd, v);
+}
+
+static const char *set_psk(struct config_parser *p, u32 key, struct slice v)
+{
+	(void)key;
+	return set_file(p->vm->psk, v);
+}
+
+static const char *set_module(struct config_parser *p, u32 key, struct slice v)
+{
+	struct config_vm *vm = p->vm;
+	struct slice word;
+
+	(void)key;
+	if (v.n == 0)
+		return must_file;
+	while (slice_word(&v, &word)) {
+		if (vm->nmodules == CONFIG_MAX_MODULES)
+			return "at most 8 modules in all";
+		if (!is_file(word) || !slice_copy(vm->modules[vm->nmodules], CONFIG_PATH_LEN, word))
+			return "boot module names of 1 to 63 characters";
+		vm->nmodules++;
+	}
+	return NULL;
+}
+
+static const char *set_cmdline(struct config_parser *p, u32 key, struct slice v)
+{
+	(void)key;
+	return slice_copy(p->vm->cmdline, sizeof(p->vm->cmdline), v) ? NULL
+								     : "at most 2047 characters";
+}
+
+static const char *set_pci(struct config_parser *p, u32 key, struct slice v)
+{
+	struct config_vm *vm = p->vm;
+	struct slice word;
+	u16 rid;
+
+	(void)key;
+	if (v.n == 0)
+		return must_pci;
+	while (slice_word(&v, &word)) {
+		if (!value_pci(word, &rid))
+			return must_pci;
+		if (vm->npci == ARRAY_SIZE(vm->pci))
+			return "at most 4 functions in all";
+		/* One spelling, whatever the file has: addresses are compared later. */
+		fmt_snprintf(vm->pci[vm->npci++], sizeof(vm->pci[0]), "%02x:%02x.%x", rid >> 8,
+			     (rid >> 3) & 31u, rid & 7u);
+	}
+	return NULL;
+}
+
+static const char *set_ip(struct config_parser *p, u32 key, struct slice v)
+{
+	(void)key;
+	if (!value_ipv4_net(v))
+		return "ADDRESS/BITS, as 10.0.0.1/24";
+	(void)slice_copy(p->vm->ip, sizeof(p->vm->ip), v);
+	return NULL;
+}
+
+static const char *set_autostart(struct config_parser *p, u32 key, struct slice v)
+{
+	(void)key;
+	return value_bool(v, &p->vm->autostart) ? NULL : must_bool;
+}
+
+/* One 'name=value' of a network interface. */
+static const char *set_net_option(struct config_net *net, struct slice name, struct slice v)
+{
+	u64 n;
+
+	if (slice_is(name, "mac")) {
+		net->has_mac = true;
+		return value_mac(v, net->mac) ? NULL
+					      : "mac= six hexadecimal bytes, not multicast and not "
+						"zero, as 52:54:00:00:00:01";
+	}
+	if (slice_is(name, "nic")) {
+		if (!value_name(v))
+			return "nic= the NAME of a [nic NAME]";
+		(void)slice_copy(net->nic, sizeof(net->nic), v);
+		return NULL;
+	}
+	if (slice_is(name, "vlan")) {
+		if (!value_u64(v, 1, 4094, &n))
+			return "vlan=1 to 4094";
+		net->vlan = (u16)n;
+		return NULL;
+	}
+	if (slice_is(name, "rate")) {
+		if (!value_scaled(v, 1000, &n) || n < MIN_RATE || n > MAX_RATE)
+			return "rate= bits per second from 1M to 400G";
+		net->rate_bps = n;
+		return NULL;
+	}
+	return "options out of nic= mac= vlan= rate=";
+}
+
+static const char *set_net(struct config_parser *p, u32 key, struct slice v)
+{
+	struct config_net *net = &p->vm->net[key - CONFIG_VM_NET0];
+	struct slice word, name, value;
+	const char *must;
+
+	if (!slice_word(&v, &word) || (!slice_is(word, "vf") && !slice_is(word, "pv")))
+		return "'vf nic=NAME mac=...' or 'pv mac=...'";
+	net->line = p->line;
+	net->kind = slice_is(word, "vf") ? CONFIG_NET_VF : CONFIG_NET_PV;
+	while (slice_word(&v, &word)) {
+		if (!slice_cut(word, '=', &name, &value))
+			return "vf or pv and then name=value options";
+		must = set_net_option(net, name, value);
+		if (must)
+			return must;
+	}
+	if (!net->has_mac)
+		return "complete: mac= is missing";
+	if (net->kind == CONFIG_NET_VF && !net->nic[0])
+		return "complete: vf needs nic=NAME";
+	if (net->kind == CONFIG_NET_PV && net->nic[0])
+		return "without nic=: pv is attached to the switch";
+	return NULL;
+}
+
+const struct config_key config_vm_keys[CONFIG_VM_KEYS] = {
+	[CONFIG_VM_ROLE] = { "role", set_role, false },
+	[CONFIG_VM_MEMORY] = { "memory", set_memory, false },
+	[CONFIG_VM_CPUS] = { "cpus", set_cpus, false },
+	[CONFIG_VM_WEIGHT] = { "weight", set_weight, false },
+	[CONFIG_VM_PIN] = { "pin", set_pin, false },
+	[CONFIG_VM_CPU] = { "cpu", set_cpu, false },
+	[CONFIG_VM_KERNEL] = { "kernel", set_kernel, false },
+	[CONFIG_VM_INITRD] = { "initrd", set_initrd, false },
+	[CONFIG_VM_MODULE] = { "module", set_module, true },
+	[CONFIG_VM_CMDLINE] = { "cmdline", set_cmdline, false },
+	[CONFIG_VM_NET0] = { "net0", set_net, false },
+	[CONFIG_VM_NET1] = { "net1", set_net, false },
+	[CONFIG_VM_NET2] = { "net2", set_net, false },
+	[CONFIG_VM_NET3] = { "net3", set_net, false },
+	[CONFIG_VM_PCI] = { "pci", set_pci, true },
+	[CONFIG_VM_IP] = { "ip", set_ip, false },
+	[CONFIG_VM_PSK] = { "psk", set_psk, false },
+	[CONFIG_VM_AUTOSTART] = { "autostart", set_autostart, false },
+};
+
+const char *config_vm_key_name(enum config_vm_key key)
+{
+	return config_vm_keys[key].name;
+}
+
+void config_end_vm(struct config_parser *p)
+{
+	const u32 *given = p->lines;
+
+	memcpy(p->vm->key_line, p->lines, sizeof(p->vm->key_line));
+	p->line = p->vm->line;
+	if (!given[CONFIG_VM_MEMORY])
+		config_fail(p, "memory", "missing, must be a size from 4M to 1T");
+	if (!given[CONFIG_VM_KERNEL])
+		config_fail(p, "kernel", "missing, must name a boot module");
+	if (given[CONFIG_VM_INITRD] && given[CONFIG_VM_MODULE])
+		config_fail(p, "module", "is for multiboot kernels, initrd for Linux; keep one");
+	if (p->vm->courier && !given[CONFIG_VM_IP])
+		config_fail(p, "ip", "missing, role = courier needs ADDRESS/BITS");
+	if (p->vm->courier && !given[CONFIG_VM_PSK])
+		config_fail(p, "psk", "missing, role = courier needs a key");
+	if (p->vm->courier && p->vm->net[0].kind != CONFIG_NET_PV)
+		config_fail(p, "net0", "must be 'pv mac=...' for role = courier");
+	if (!p->vm->courier && (given[CONFIG_VM_IP] || given[CONFIG_VM_PSK]))
+		config_fail(p, given[CONFIG_VM_IP] ? "ip" : "psk", "only for role = courier");
+}
