@@ -83,6 +83,10 @@ UNIT_LIBS_test_insn_oracle := -lZydis
 unit: $(UNIT_BINS)
 	@tests/unit/run $(UNIT_BINS)
 
+# The configuration checker: the same parser, with a main of its own.
+$(B)/godwit-check-bin: $(B)/host/tools/godwit-check.o $(SHIM_OBJS) $(B)/libpure.a
+	@$(CC) $(HOST_CFLAGS) $^ -o $@
+
 # ---- fuzz targets: libFuzzer, corpus in tests/fuzz/corpus/NAME ----------------------
 FUZZ_S      ?= 10
 FUZZ_SRCS   := $(wildcard tests/fuzz/fuzz_*.c)
