@@ -5,3 +5,7 @@ PURE_SRCS += guest/mem/gmem.c
 PURE_SRCS += guest/mem/walk.c
 PURE_SRCS += guest/vm/cpu_policy.c
 PURE_SRCS += guest/vm/cpu_state.c
+PURE_SRCS += guest/emul/insn.c
+PURE_SRCS += guest/emul/insn_tables.c
+PURE_SRCS += guest/emul/insn_alu.c
+PURE_SRCS += guest/emul/insn_exec.c
