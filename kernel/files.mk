@@ -37,3 +37,4 @@ EDGE_SRCS += kernel/core/pci.c
 EDGE_SRCS += kernel/init/smp.c
 EDGE_SRCS += kernel/core/crash.c
 PURE_SRCS += kernel/core/bootmod.c
+PURE_SRCS += kernel/core/multiboot.c
