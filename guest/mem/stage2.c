@@ -85,26 +85,30 @@ static int alloc_ram(struct vm *vm, char *why, size_t why_size)
 {
 	struct gmap *m = &vm->mem;
 	u64 want = vm->config->memory / SIZE_2M;
-	hpa_t hpa;
+	hpa_t *hpa;
+	int rc;
 
-	m->block = kalloc(&vm->owner, want * sizeof(*m->block));
-	if (!m->block) {
+	STATIC_ASSERT(sizeof(*hpa) == sizeof(*m->block), "one array serves for both");
+	hpa = kalloc(&vm->owner, want * sizeof(*hpa));
+	if (!hpa) {
 		str_copy(why, why_size, "no memory for the table of RAM blocks");
 		return -ENOMEM;
 	}
+	rc = blocks_alloc(&vm->owner, want, hpa);
+	if (rc) {
+		kfree(&vm->owner, hpa, want * sizeof(*hpa));
+		fmt_snprintf(why, why_size, "memory: %lu MiB are not free; 'mem' shows what is",
+			     want * 2);
+		return rc;
+	}
+	m->block = (u8 **)hpa;
+	m->blocks = want;
 	m->low_blocks = min_u64(want, MACHINE_PCI_HOLE_BASE / SIZE_2M);
 	m->vga_base = VGA_BASE;
 	m->vga_len = VGA_LEN;
-	for (m->blocks = 0; m->blocks < want; m->blocks++) {
-		int rc = block_alloc(&vm->owner, &hpa);
-
-		if (rc) {
-			fmt_snprintf(why, why_size, "out of memory: %lu MiB wanted, %lu MiB got",
-				     want * 2, m->blocks * 2);
-			return rc;
-		}
-		m->block[m->blocks] = phys_to_virt(hpa);
-		memset(m->block[m->blocks], 0, SIZE_2M);
+	for (u64 i = 0; i < want; i++) {
+		m->block[i] = phys_to_virt(hpa[i]);
+		memset(m->block[i], 0, SIZE_2M);
 	}
 	return 0;
 }
@@ -142,7 +146,7 @@ void stage2_destroy(struct vm *vm)
 		return;
 	for (u64 i = 0; i < m->blocks; i++)
 		block_free(&vm->owner, virt_to_phys(m->block[i]));
-	kfree(&vm->owner, m->block, vm->config->memory / SIZE_2M * sizeof(*m->block));
+	kfree(&vm->owner, m->block, m->blocks * sizeof(*m->block));
 	m->block = NULL;
 	m->blocks = 0;
 }

@@ -89,3 +89,13 @@ int access_linear(struct vcpu *v, u64 linear, void *buf, unsigned n, bool write)
 		access_page(v, b, (u8 *)buf + first, n - first, write);
 	return 0;
 }
+
+int access_probe_write(struct vcpu *v, u64 linear, unsigned n)
+{
+	gpa_t gpa;
+	int rc = translate(v, linear, true, &gpa);
+
+	if (!rc && linear % PAGE_SIZE + n > PAGE_SIZE)
+		rc = translate(v, align_up(linear, PAGE_SIZE), true, &gpa);
+	return rc;
+}

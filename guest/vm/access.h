@@ -23,4 +23,7 @@ void access_port(struct vcpu *v, u16 port, unsigned size, bool write, u64 *value
  */
 int MUST_CHECK access_linear(struct vcpu *v, u64 linear, void *buf, unsigned n, bool write);
 
+/** access_probe_write() - would writing n bytes at linear succeed? Errors as access_linear(). */
+int MUST_CHECK access_probe_write(struct vcpu *v, u64 linear, unsigned n);
+
 #endif

@@ -9,6 +9,7 @@
 #include "guest/mem/stage2.h"
 #include "guest/vm/dump.h"
 #include "guest/vm/exit.h"
+#include "guest/vm/machine.h"
 #include "kernel/base/atomic.h"
 #include "kernel/base/err.h"
 #include "kernel/base/str.h"
@@ -20,6 +21,7 @@
 static struct vm *vms[VM_MAX];
 static const struct hvm_ops *backend;
 static bool vendor_amd;
+static const struct bootmods *modules;
 static const struct vm_machine_ops *machine;
 
 struct vm *vm_at(u32 index)
@@ -304,6 +306,7 @@ int vm_create(const struct config_vm *config, char *why, size_t why_size)
 {
 	struct vm *vm;
 	u32 i = 0;
+	int rc;
 
 	if (vm_find(config->name)) {
 		fmt_snprintf(why, why_size, "a vm named %s exists", config->name);
@@ -327,8 +330,12 @@ int vm_create(const struct config_vm *config, char *why, size_t why_size)
 	vm->ops = backend;
 	vm->vendor_amd = vendor_amd;
 	vm->vcpus = config->cpus;
-	vm->owner.name = vm->name;
-	vm->owner.quota_bytes = config->memory + VM_OVERHEAD(config->memory);
+	rc = owner_add(&vm->owner, vm->name, config->memory + VM_OVERHEAD(config->memory));
+	if (rc) {
+		fmt_snprintf(why, why_size, "no account in the frame pool: %s", err_name(rc));
+		kfree(hv_owner(), vm, sizeof(*vm));
+		return rc;
+	}
 	vms[i] = vm;
 	return 0;
 }
@@ -341,6 +348,11 @@ int vm_delete(struct vm *vm, char *why, size_t why_size)
 		rc = vm_stop(vm, why, why_size);
 	if (rc)
 		return rc;
+	rc = owner_remove(&vm->owner);
+	if (rc) {
+		fmt_snprintf(why, why_size, "vm %s still holds %lu bytes", vm->name, vm->owner.used);
+		return rc;
+	}
 	vms[vm->index] = NULL;
 	log_info("vm %s: deleted", vm->name);
 	kfree(hv_owner(), vm, sizeof(*vm));
@@ -385,8 +397,14 @@ const char *vm_state_name(u32 state)
 	return state < ARRAY_SIZE(names) ? names[state] : "?";
 }
 
-void vm_init(const struct hvm_ops *ops, bool amd)
+const struct bootmods *vm_modules(void)
 {
+	return modules;
+}
+
+void vm_init(const struct hvm_ops *ops, bool amd, const struct bootmods *mods)
+{
+	modules = mods;
 	backend = ops;
 	vendor_amd = amd;
 	softirq_register(SOFTIRQ_VM, serve_all);

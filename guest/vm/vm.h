@@ -10,6 +10,7 @@
 #include "guest/vm/io_bus.h"
 #include "guest/vm/vcpu.h"
 #include "guest/vm/vdev.h"
+#include "kernel/core/bootmod.h"
 #include "kernel/core/config.h"
 #include "kernel/core/lock.h"
 #include "kernel/mm/pgtable.h"
@@ -54,7 +55,10 @@ struct vm {
 };
 
 /** vm_init() - once at boot, with the backend that this CPU has and whether it is an AMD. */
-void vm_init(const struct hvm_ops *ops, bool vendor_amd);
+void vm_init(const struct hvm_ops *ops, bool vendor_amd, const struct bootmods *modules);
+
+/** vm_modules() - the boot modules that kernels are loaded from. */
+const struct bootmods *vm_modules(void);
 
 /** vm_state_name() - enum vm_state in a word. */
 const char *vm_state_name(u32 state);
