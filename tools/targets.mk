@@ -18,5 +18,21 @@ $(B)/guest/initrd.img: $(B)/guest/busybox tools/mkinitrd tools/guest/init \
 
 guest-linux: $(B)/guest/vmlinuz-stock $(B)/guest/initrd.img
 
-.PHONY: setup guest-linux
+# The ISO carries the default configuration and its guest.
+ISO_MODULES := godwit.conf=tools/guest/godwit.conf vmlinuz=$(B)/guest/vmlinuz-stock \
+	initrd.img=$(B)/guest/initrd.img
+
+$(B)/godwit.iso: $(B)/godwit.elf $(B)/guest/vmlinuz-stock $(B)/guest/initrd.img tools/mkiso \
+		tools/guest/godwit.conf
+	@tools/mkiso -o $@ --kernel $< $(ISO_MODULES)
+
+iso: $(B)/godwit.iso
+	@echo "$<: `stat -c %s $<` bytes, BIOS and UEFI"
+
+run: $(B)/godwit.elf guest-linux
+	@tools/run
+
+$(OBJS) $(HOST_OBJS) $(SHIM_OBJS) $(FUZZ_OBJS): | setup
+
+.PHONY: setup guest-linux iso run
 .PRECIOUS: $(B)/guest/vmlinuz-%
