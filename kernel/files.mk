@@ -38,3 +38,4 @@ EDGE_SRCS += kernel/init/smp.c
 EDGE_SRCS += kernel/core/crash.c
 PURE_SRCS += kernel/core/bootmod.c
 PURE_SRCS += kernel/core/multiboot.c
+PURE_SRCS += kernel/core/acpi.c
