@@ -16,3 +16,4 @@ ASM_SRCS += arch/x86/ap.S
 EDGE_SRCS += arch/x86/ioapic.c
 EDGE_SRCS += arch/x86/lapic.c
 EDGE_SRCS += arch/x86/pic.c
+EDGE_SRCS += arch/x86/hvm_host.c

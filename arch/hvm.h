@@ -226,7 +226,11 @@ struct hvm_ops {
 
 extern const struct hvm_ops svm_ops;
 
-struct cpuid_regs;
+/* What CPUID returns. */
+struct cpuid_regs {
+	u32 eax, ebx, ecx, edx;
+};
+
 /** hvm_host_cpuid() - CPUID of the host, for CPU policies. */
 void hvm_host_cpuid(u32 leaf, u32 subleaf, struct cpuid_regs *out);
 

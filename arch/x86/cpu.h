@@ -5,6 +5,7 @@
 #ifndef ARCH_X86_CPU_H
 #define ARCH_X86_CPU_H
 
+#include "arch/hvm.h"
 #include "kernel/base/bits.h"
 #include "kernel/base/compiler.h"
 #include "kernel/base/types.h"
@@ -43,10 +44,6 @@
 #define CR4_PKE	       BIT(22)
 
 #define RFLAGS_IF BIT(9)
-
-struct cpuid_regs {
-	u32 eax, ebx, ecx, edx;
-};
 
 static inline struct cpuid_regs cpuid(u32 leaf, u32 subleaf)
 {

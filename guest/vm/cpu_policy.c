@@ -24,12 +24,13 @@
 /* plus PCLMULQDQ, MOVBE, AES, RDRAND */
 #define F1C_HOST (F1C_V1 | BIT(1) | BIT(22) | BIT(25) | BIT(30) | F1C_PCID | F1C_XSAVE | F1C_AVX)
 
-/* Leaf 1 EDX: FPU VME DE PSE TSC MSR PAE CX8 APIC SEP MTRR PGE CMOV PAT PSE36 CLFSH MMX
- * FXSR SSE SSE2. No machine check: its banks are the host's business. */
+/* Leaf 1 EDX: FPU DE PSE TSC MSR PAE CX8 APIC SEP MTRR PGE CMOV PAT PSE36 CLFSH MMX
+ * FXSR SSE SSE2. No machine check: its banks are the host's business. No VME: not every
+ * host has it, and no 64-bit kernel wants it. */
 #define F1D_APIC BIT(9)
 #define F1D_MTRR BIT(12)
 #define F1D_HTT	 BIT(28)
-#define F1D_V1	 (0x078bbb7full)
+#define F1D_V1	 (0x078bbb7dull)
 
 /* Leaf 7 EBX: FSGSBASE, BMI1, AVX2, SMEP, BMI2, ERMS, INVPCID, RDSEED, ADX, SMAP, CLFLUSHOPT,
  * CLWB, SHA */
@@ -65,7 +66,7 @@
 /* CLOCKSOURCE, NOP_IO_DELAY, CLOCKSOURCE2, CLOCKSOURCE_STABLE */
 #define KVM_FEATURES (BIT(0) | BIT(1) | BIT(3) | BIT(24))
 
-#define CR4_ALWAYS MASK(10, 0) /* VME PVI TSD DE PSE PAE MCE PGE PCE OSFXSR OSXMMEXCPT */
+#define CR4_ALWAYS MASK(10, 2) /* TSD DE PSE PAE MCE PGE PCE OSFXSR OSXMMEXCPT */
 
 #define EFER_BITS (BIT(0) | BIT(8) | BIT(10) | BIT(11)) /* SCE LME LMA NXE */
 #define EFER_FFXSR BIT(14)

@@ -6,14 +6,11 @@
 #ifndef GUEST_VM_CPU_POLICY_H
 #define GUEST_VM_CPU_POLICY_H
 
+#include "arch/hvm.h"
 #include "kernel/base/compiler.h"
 #include "kernel/base/types.h"
 
 #define CPU_POLICY_LEAVES 64
-
-struct cpuid_regs {
-	u32 eax, ebx, ecx, edx;
-};
 
 struct cpu_policy_leaf {
 	u32 leaf, subleaf;

@@ -25,6 +25,7 @@ typedef u64 iova_t;
 
 #define PAGE_SHIFT 12
 #define PAGE_SIZE  4096ull
+#define SIZE_1M    (1ull << 20)
 #define SIZE_2M    (2ull << 20)
 #define SIZE_1G    (1ull << 30)
 #define SIZE_4G    (4ull << 30)

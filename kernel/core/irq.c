@@ -4,6 +4,7 @@
  */
 #include "kernel/core/irq.h"
 
+#include "arch/x86/ioapic.h"
 #include "arch/x86/lapic.h"
 #include "arch/x86/pic.h"
 #include "arch/x86/trap.h"
@@ -100,6 +101,27 @@ void irq_free(u8 vector)
 {
 	ASSERT(vector >= FIRST_ALLOC && vector <= LAST_ALLOC);
 	atomic_store_release(&handlers[vector].fn, NULL);
+}
+
+static struct isa_line {
+	u32 gsi;
+	bool level, active_low;
+} isa_lines[IRQ_ISA_LINES];
+
+void irq_set_isa_line(u8 irq, u32 gsi, bool level, bool active_low)
+{
+	ASSERT(irq < IRQ_ISA_LINES);
+	isa_lines[irq] = (struct isa_line){ gsi, level, active_low };
+}
+
+int irq_route_isa(u8 irq, u8 vector)
+{
+	const struct isa_line *l;
+
+	if (irq >= IRQ_ISA_LINES)
+		return -EINVAL;
+	l = &isa_lines[irq];
+	return ioapic_route(l->gsi, vector, pcpu_get(0)->apic_id, l->level, l->active_low);
 }
 
 u64 irq_count_all(void)
