@@ -74,9 +74,11 @@ static u16 to_bcd(u32 v)
 	return (u16)(v / 1000 << 12 | v / 100 % 10 << 8 | v / 10 % 10 << 4 | v % 10);
 }
 
+/* Digits above 9 are undefined: they carry. */
 static u32 from_bcd(u32 v)
 {
-	return (v >> 12 & 15) * 1000 + (v >> 8 & 15) * 100 + (v >> 4 & 15) * 10 + (v & 15);
+	return ((v >> 12 & 15) * 1000 + (v >> 8 & 15) * 100 + (v >> 4 & 15) * 10 + (v & 15)) %
+	       10000;
 }
 
 /* What the counting element shows. */

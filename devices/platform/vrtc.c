@@ -369,7 +369,7 @@ int vrtc_resume(void *state)
 	struct vrtc *r = state;
 
 	if (r->index > 0x7f || (r->cmos[REG_A] & A_UIP) || r->cmos[REG_D] != D_VALID ||
-	    (r->cmos[REG_C] & 0x0f) || guest_ns(r) / NS_PER_S > MAX_TIME_S)
+	    (r->cmos[REG_C] & 0x0f))
 		return -EINVAL;
 	r->seen_s = guest_ns(r) / NS_PER_S;
 	r->seen_tick = tick_of(guest_ns(r));

@@ -203,6 +203,10 @@ TEST(square_wave_and_bcd)
 	wr(0x43, 0x80);
 	CHECK_EQ(rd(0x42), 0x99);
 	CHECK_EQ(rd(0x42), 0x09);
+	wr(0x42, 0x9c);
+	wr(0x42, 0xc0); /* no decimal digits: 12102 carries out */
+	CHECK_EQ(p.ch[2].count, 2102);
+	CHECK_EQ(vpit_resume(&p), 0);
 }
 
 TEST(hardware_triggered)
