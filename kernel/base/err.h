@@ -22,6 +22,7 @@ enum err {
 	ETIMEDOUT,	/* a bounded wait ended */
 	EPROTO,		/* peer or format violates its protocol */
 	ECANCELED,	/* stopped on request */
+	ENOEXEC,	/* no kernel image that is understood */
 };
 
 /** err_name() - name of an error code, positive or negated, for messages. */
