@@ -125,3 +125,4 @@ help:
 	@echo 'make iso lint fuzz bench clean'
 
 -include $(OBJS:.o=.d) $(HOST_OBJS:.o=.d) $(SHIM_OBJS:.o=.d) $(FUZZ_OBJS:.o=.d)
+-include $(UNIT_SRCS:%.c=$(B)/host/%.d) $(FUZZ_BINS:=.d)

@@ -26,14 +26,14 @@
 struct dec {
 	const u8 *bytes;
 	unsigned pos;
-	unsigned lim;	 /* bytes there are, at most 15 */
-	unsigned osize;	 /* operand size in bytes */
-	unsigned asize;	 /* address size in bytes */
+	unsigned lim;    /* bytes there are, at most 15 */
+	unsigned osize;  /* operand size in bytes */
+	unsigned asize;  /* address size in bytes */
 	unsigned disp_n; /* bytes of displacement */
-	u8 rex;		 /* W, R, X, B; also from VEX */
+	u8 rex;          /* W, R, X, B; also from VEX */
 	bool has_rex;
 	bool p66;
-	u8 seg;		 /* override, or NO_SEG */
+	u8 seg; /* override, or NO_SEG */
 	u8 modrm;
 };
 
@@ -113,9 +113,11 @@ static void set_osize(struct dec *d, enum insn_mode mode, u32 e)
 /* ModRM with 16-bit addresses: fixed pairs of registers. AMD APM vol. 3 table A-34. */
 static void take_mem16(struct dec *d, struct insn *in)
 {
-	static const u8 base[8] = { OP_RBX, OP_RBX, OP_RBP, OP_RBP, OP_RSI, OP_RDI, OP_RBP, OP_RBX };
-	static const u8 index[8] = { OP_RSI, OP_RDI, OP_RSI, OP_RDI, INSN_REG_NONE, INSN_REG_NONE,
-				     INSN_REG_NONE, INSN_REG_NONE };
+	static const u8 base[8] = {
+		OP_RBX, OP_RBX, OP_RBP, OP_RBP, OP_RSI, OP_RDI, OP_RBP, OP_RBX
+	};
+	static const u8 index[8] = { OP_RSI,        OP_RDI,        OP_RSI,        OP_RDI,
+		                     INSN_REG_NONE, INSN_REG_NONE, INSN_REG_NONE, INSN_REG_NONE };
 	unsigned mod = d->modrm >> 6, rm = d->modrm & 7;
 
 	if (mod == 0 && rm == 6) {
@@ -200,8 +202,9 @@ static int take_modrm(struct dec *d, struct insn *in, u32 e)
 
 static unsigned imm_bytes(const struct dec *d, enum insn_imm kind)
 {
-	static const u8 fixed[IMM_KINDS] = { [IMM_B] = 1, [IMM_UB] = 1, [IMM_W] = 2, [IMM_WB] = 3,
-					     [IMM_D] = 4 };
+	static const u8 fixed[IMM_KINDS] = {
+		[IMM_B] = 1, [IMM_UB] = 1, [IMM_W] = 2, [IMM_WB] = 3, [IMM_D] = 4
+	};
 	unsigned z = d->osize == 2 ? 2 : 4;
 
 	switch (kind) {
@@ -374,9 +377,12 @@ static int take_form(const struct dec *d, struct insn *in, u32 e, enum insn_imm 
 			*kind = IMM_W;
 		break;
 	case FORM_MOVNTI:
+		if (!(in->flags & INSN_F_MEM))
+			return -EINVAL;
 		in->size = in->mem_size = d->rex & REX_W ? 8 : 4;
 		break;
 	case FORM_NONE:
+	case FORM_0FC7:
 	case FORM_ESC_0F:
 	case FORM_ESC_38:
 	case FORM_ESC_3A:
@@ -391,7 +397,7 @@ static int take_form(const struct dec *d, struct insn *in, u32 e, enum insn_imm 
 }
 
 static int take_group(const struct dec *d, struct insn *in, enum insn_group group,
-		      enum insn_imm *kind)
+                      enum insn_imm *kind)
 {
 	in->op = insn_group_op[group][d->modrm >> 3 & 7];
 	if (in->op == INSN_INVALID)
@@ -402,6 +408,22 @@ static int take_group(const struct dec *d, struct insn *in, enum insn_group grou
 	if (in->op == INSN_PUSH && in->mode == INSN_MODE_64 && in->size == 4)
 		in->size = in->mem_size = 8;
 	return 0;
+}
+
+/*
+ * LOCK is for read-modify-write of memory alone, and on AMD names CR8 (form_control()).
+ * AMD APM vol. 3 §1.2.5.
+ */
+static bool may_lock(const struct dec *d, const struct insn *in, u32 e)
+{
+	if (in->op == INSN_MOV_TO_CR || in->op == INSN_MOV_FROM_CR)
+		return in->reg == 8;
+	if (!(in->flags & INSN_F_MEM) || (in->flags & INSN_F_TO_REG))
+		return false;
+	if (in->op == INSN_OTHER) /* CMPXCHG8B, CMPXCHG16B */
+		return IT_FORM(e) == FORM_0FC7 && (d->modrm >> 3 & 7) == 1;
+	return in->op <= INSN_CMPXCHG && in->op != INSN_CMP && in->op != INSN_TEST &&
+	       in->op != INSN_BT;
 }
 
 /* Everything behind an opcode of the legacy maps; e is its word. */
@@ -438,6 +460,8 @@ static int take_operands(struct dec *d, struct insn *in, u32 e)
 		if (rc)
 			return rc;
 	}
+	if (unlikely(in->flags & INSN_F_LOCK) && !may_lock(d, in, e))
+		return -EINVAL;
 	return take_rest(d, in, kind);
 }
 
@@ -480,8 +504,9 @@ static int take_vector(struct dec *d, struct insn *in, enum insn_form form, unsi
  */
 static int take_vector_escape(struct dec *d, struct insn *in, u32 e)
 {
-	static const u8 payload[] = { [FORM_VEX2] = 1, [FORM_VEX3] = 2, [FORM_EVEX] = 3,
-				      [FORM_XOP] = 2 };
+	static const u8 payload[] = {
+		[FORM_VEX2] = 1, [FORM_VEX3] = 2, [FORM_EVEX] = 3, [FORM_XOP] = 2
+	};
 	enum insn_form form = IT_FORM(e);
 	unsigned map;
 	u8 b;

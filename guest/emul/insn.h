@@ -21,6 +21,7 @@ enum insn_seg { INSN_SEG_ES, INSN_SEG_CS, INSN_SEG_SS, INSN_SEG_DS, INSN_SEG_FS,
  * What the instruction does, regardless of size and of which operand is in memory.
  * ADD..CMP keep the order of the opcode map.
  */
+/* clang-format off */
 enum insn_op {
 	INSN_OTHER, /* only the length is known, and the memory operand if INSN_F_MEM */
 	/* operands in registers and memory */
@@ -47,32 +48,33 @@ enum insn_op {
 	INSN_SKINIT, INSN_INVLPGA,
 	INSN_INVALID, /* in the tables only */
 };
+/* clang-format on */
 
 /* Register numbers are the 4-bit encodings; the byte registers AH..BH follow them. */
-#define INSN_REG_AH   16u
-#define INSN_REG_RIP  0x40u /* base only */
+#define INSN_REG_AH 16u
+#define INSN_REG_RIP 0x40u /* base only */
 #define INSN_REG_NONE 0x80u
 
-#define INSN_F_MEM    0x01u /* the r/m operand is memory */
-#define INSN_F_IMM    0x02u /* imm is an operand, and reg is none */
+#define INSN_F_MEM 0x01u    /* the r/m operand is memory */
+#define INSN_F_IMM 0x02u    /* imm is an operand, and reg is none */
 #define INSN_F_TO_REG 0x04u /* reg is the destination and r/m the source */
-#define INSN_F_LOCK   0x08u
-#define INSN_F_REP    0x10u /* F3 */
-#define INSN_F_REPNE  0x20u /* F2 */
+#define INSN_F_LOCK 0x08u
+#define INSN_F_REP 0x10u   /* F3 */
+#define INSN_F_REPNE 0x20u /* F2 */
 
 struct insn {
-	u64 imm;     /* sign-extended to 64 bits, but zero-extended for ports and vectors */
-	u64 disp;    /* sign-extended; the whole offset of a moffs operand */
-	u8 op;	     /* enum insn_op */
-	u8 len;	     /* bytes */
-	u8 mode;     /* enum insn_mode */
-	u8 flags;    /* INSN_F_* */
-	u8 size;     /* operand size: 1, 2, 4, 8 bytes */
+	u64 imm;  /* sign-extended to 64 bits, but zero-extended for ports and vectors */
+	u64 disp; /* sign-extended; the whole offset of a moffs operand */
+	u8 op;    /* enum insn_op */
+	u8 len;   /* bytes */
+	u8 mode;  /* enum insn_mode */
+	u8 flags; /* INSN_F_* */
+	u8 size;  /* operand size: 1, 2, 4, 8 bytes */
 	u8 mem_size; /* size of the r/m operand: differs for MOVZX, MOVSX; 0 when only its address counts */
 	u8 addr_size; /* 2, 4, 8 bytes */
-	u8 seg;	      /* segment of the memory operand; of the source of MOVS */
-	u8 reg;	      /* the reg operand, or INSN_REG_NONE */
-	u8 rm;	      /* the r/m operand when it is a register, else INSN_REG_NONE */
+	u8 seg;       /* segment of the memory operand; of the source of MOVS */
+	u8 reg;       /* the reg operand, or INSN_REG_NONE */
+	u8 rm;        /* the r/m operand when it is a register, else INSN_REG_NONE */
 	u8 base;      /* 0..15, INSN_REG_RIP or INSN_REG_NONE */
 	u8 index;     /* 0..15 or INSN_REG_NONE */
 	u8 scale;     /* the index is shifted left by this */
@@ -83,8 +85,9 @@ struct insn {
  * @bytes: a private copy: it is read more than once.
  * @n: how many there are; 15 are always enough.
  * @out: complete for every op but INSN_OTHER; untouched on failure.
- * Returns 0; -EFAULT: the instruction goes on behind n; -EINVAL: no instruction, or longer
- * than 15 bytes. Encodings that the CPU refuses for their operands may decode all the same.
+ * Returns 0; -EFAULT: the instruction goes on behind n; -EINVAL: no instruction, longer than
+ * 15 bytes, or LOCK where it is not allowed. Of instructions of which the length alone is
+ * claimed, some decode that the CPU refuses for their operands.
  * Branches follow AMD: 66h makes their offset 16-bit in 64-bit code as well.
  * Context: any. AMD APM vol. 3 §1.2-1.8 and appendix A, Intel SDM vol. 2 §2 and appendix A.
  */

@@ -5,33 +5,34 @@
  */
 #include "guest/emul/insn_tables.h"
 
-#define IMM(k)	((u32)IMM_##k << IT_IMM_SHIFT)
-#define GRP(g)	((u32)GROUP_##g << IT_GROUP_SHIFT)
+#define IMM(k) ((u32)IMM_##k << IT_IMM_SHIFT)
+#define GRP(g) ((u32)GROUP_##g << IT_GROUP_SHIFT)
 #define FORM(f) ((u32)FORM_##f << IT_FORM_SHIFT)
 
-#define XX  INSN_INVALID
-#define N   INSN_OTHER	       /* no ModRM, no immediate */
-#define M   IT_MODRM
-#define B   IT_BYTE
-#define TO  IT_TO_REG
-#define P   IT_PREFIX
-#define RX  (IT_PREFIX | IT_REX)
-#define V32 IT_INV64	       /* valid outside 64-bit code only */
-#define IB  IMM(B)
-#define IZ  IMM(Z)
+#define XX INSN_INVALID
+#define N INSN_OTHER /* no ModRM, no immediate */
+#define M IT_MODRM
+#define B IT_BYTE
+#define TO IT_TO_REG
+#define P IT_PREFIX
+#define RX (IT_PREFIX | IT_REX)
+#define V32 IT_INV64 /* valid outside 64-bit code only */
+#define IB IMM(B)
+#define IZ IMM(Z)
 #define MIB (M | IB)
-#define JZ  (IMM(Z) | IT_DEF64)
+#define JZ (IMM(Z) | IT_DEF64)
 #define EVEX (M | FORM(EVEX))
 #define SXD (INSN_MOVSX | M | TO | FORM(EXT32))
-#define STR(op)	  (INSN_##op | FORM(STRING))
-#define MOFFS	  (INSN_MOV | IMM(A) | FORM(MOFFS))
-#define PORT(op)  (INSN_##op | FORM(PORT))
+#define STR(op) (INSN_##op | FORM(STRING))
+#define MOFFS (INSN_MOV | IMM(A) | FORM(MOFFS))
+#define PORT(op) (INSN_##op | FORM(PORT))
 #define PORTI(op) (PORT(op) | IMM(UB))
-#define POPM	  (M | GRP(1A) | IT_DEF64 | FORM(XOP))
+#define POPM (M | GRP(1A) | IT_DEF64 | FORM(XOP))
 
 /* The six encodings of an arithmetic instruction: r/m,r; r,r/m; accumulator,imm. */
 #define ALU(op) INSN_##op | M | B, INSN_##op | M, INSN_##op | M | B | TO, INSN_##op | M | TO, IB, IZ
 
+/* clang-format off */
 const u32 insn_map_1[256] = {
 	/* 00 */ ALU(ADD), V32, V32,
 	/* 08 */ ALU(OR), V32, FORM(ESC_0F),
@@ -104,7 +105,7 @@ const u32 insn_map_0f[256] = {
 	/* b8 */ M, M, MIB | GRP(8), INSN_BTC | M, M, M,
 	/* be */ INSN_MOVSX | M | TO | FORM(EXT8), INSN_MOVSX | M | TO | FORM(EXT16),
 	/* c0 */ INSN_XADD | M | B, INSN_XADD | M, MIB, INSN_MOV | M | FORM(MOVNTI),
-	/* c4 */ MIB, MIB, MIB, M,
+	/* c4 */ MIB, MIB, MIB, M | FORM(0FC7),
 	/* c8 */ N, N, N, N, N, N, N, N,
 	/* d0 */ M, M, M, M, M, M, M, M,
 	/* d8 */ M, M, M, M, M, M, M, M,
@@ -113,10 +114,11 @@ const u32 insn_map_0f[256] = {
 	/* f0 */ M, M, M, M, M, M, M, M,
 	/* f8 */ M, M, M, M, M, M, M, M,
 };
+/* clang-format on */
 
 const u8 insn_group_op[GROUPS][8] = {
 	[GROUP_1] = { INSN_ADD, INSN_OR, INSN_ADC, INSN_SBB, INSN_AND, INSN_SUB, INSN_XOR,
-		      INSN_CMP },
+	              INSN_CMP },
 	[GROUP_1A] = { INSN_POP, XX, XX, XX, XX, XX, XX, XX },
 	[GROUP_3] = { INSN_TEST, INSN_TEST, INSN_NOT, INSN_NEG, N, N, N, N },
 	[GROUP_4] = { INSN_INC, INSN_DEC, XX, XX, XX, XX, XX, XX },
@@ -124,7 +126,7 @@ const u8 insn_group_op[GROUPS][8] = {
 	[GROUP_8] = { XX, XX, XX, XX, INSN_BT, INSN_BTS, INSN_BTR, INSN_BTC },
 	[GROUP_11] = { INSN_MOV, XX, XX, XX, XX, XX, XX, N },
 	[GROUP_7] = { INSN_SGDT, INSN_SIDT, INSN_LGDT, INSN_LIDT, INSN_SMSW, N, INSN_LMSW,
-		      INSN_INVLPG },
+	              INSN_INVLPG },
 };
 
 enum insn_op insn_0f01_op(u8 modrm)
