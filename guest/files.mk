@@ -14,3 +14,4 @@ PURE_SRCS += guest/load/bzimage.c
 PURE_SRCS += guest/load/aml.c
 PURE_SRCS += guest/load/acpi_dsdt.c
 PURE_SRCS += guest/load/acpi_build.c
+EDGE_SRCS += guest/load/load_vm.c
