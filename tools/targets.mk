@@ -32,7 +32,21 @@ iso: $(B)/godwit.iso
 run: $(B)/godwit.elf guest-linux
 	@tools/run
 
+# ---- static checks: the analyzers' findings per file, then everything else ---------------
+LINT_LOGS := $(patsubst %.c,$(B)/lint/%.log,$(PURE_SRCS) $(EDGE_SRCS))
+LINT_CFLAGS := -std=gnu11 -I. -DGODWIT_VERSION=\"$(VERSION)\" -ffreestanding -mgeneral-regs-only \
+	-Wno-analyzer-write-to-const
+
+# As fresh as the object, which knows what headers the source has.
+$(B)/lint/%.log: $(B)/hv/%.o .clang-tidy
+	@mkdir -p $(@D)
+	@{ clang-tidy --quiet $*.c -- $(LINT_CFLAGS) 2>/dev/null || echo "$*.c: clang-tidy fails"; \
+	   $(CC) -fanalyzer -O1 $(LINT_CFLAGS) -c $*.c -o /dev/null 2>&1; } >$@.new; mv $@.new $@
+
+lint: $(OBJS) $(LINT_LOGS)
+	@tests/lint/run $(B)
+
 $(OBJS) $(HOST_OBJS) $(SHIM_OBJS) $(FUZZ_OBJS): | setup
 
-.PHONY: setup guest-linux iso run
+.PHONY: setup guest-linux iso run lint
 .PRECIOUS: $(B)/guest/vmlinuz-%
