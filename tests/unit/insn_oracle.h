@@ -83,7 +83,7 @@ static bool excuse_np(const struct oracle_case *c)
 
 static bool excuse_knc(const struct oracle_case *c)
 {
-	return c->rc == 0 && c->zok &&
+	return c->zok &&
 	       (c->zi.mnemonic == ZYDIS_MNEMONIC_JKZD || c->zi.mnemonic == ZYDIS_MNEMONIC_JKNZD);
 }
 
