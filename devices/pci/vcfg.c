@@ -62,13 +62,13 @@ void vcfg_init(struct vcfg *c, const struct vcfg_ids *ids, const struct vcfg_env
 	memset(c, 0, sizeof(*c));
 	c->env = *env;
 	c->next_free = 0x40;
-	vcfg_set16(c, PCI_VENDOR, ids->vendor, 0);
-	vcfg_set16(c, PCI_VENDOR + 2, ids->device, 0);
+	vcfg_set16(c, PCI_VENDOR_ID, ids->vendor, 0);
+	vcfg_set16(c, PCI_VENDOR_ID + 2, ids->device, 0);
 	vcfg_set16(c, PCI_COMMAND, 0,
 		   PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER |
 			   PCI_COMMAND_INTX_OFF | 0x0140); /* parity response, SERR# */
 	vcfg_set_w1c16(c, PCI_STATUS, 0xf900);
-	vcfg_set32(c, PCI_REVISION, ids->class_code << 8 | ids->revision, 0);
+	vcfg_set32(c, PCI_CLASS_REVISION, ids->class_code << 8 | ids->revision, 0);
 	c->rw[0x0c] = 0xff; /* cache line size: read and write, no effect */
 	c->value[PCI_HEADER_TYPE] = ids->bridge;
 	c->value[PCI_IRQ_PIN] = ids->irq_pin;
@@ -76,7 +76,7 @@ void vcfg_init(struct vcfg *c, const struct vcfg_ids *ids, const struct vcfg_env
 	if (ids->bridge)
 		init_bridge(c);
 	else
-		vcfg_set32(c, PCI_SUBSYSTEM, (u32)ids->sub_device << 16 | ids->sub_vendor, 0);
+		vcfg_set32(c, PCI_SUBSYSTEM_ID, (u32)ids->sub_device << 16 | ids->sub_vendor, 0);
 	vcfg_seal(c);
 }
 
@@ -104,7 +104,7 @@ u8 vcfg_add_cap(struct vcfg *c, u8 id, u8 len)
 
 	ASSERT(len >= 2 && off + ((len + 3u) & ~3u) <= VCFG_LEN);
 	c->value[off] = id;
-	c->value[c->last_cap ? c->last_cap + 1 : PCI_CAP_PTR] = off;
+	c->value[c->last_cap ? c->last_cap + 1 : PCI_CAP_POINTER] = off;
 	c->value[PCI_STATUS] |= PCI_STATUS_CAPS;
 	c->last_cap = off;
 	c->next_free = (u8)(off + ((len + 3) & ~3));
@@ -114,7 +114,7 @@ u8 vcfg_add_cap(struct vcfg *c, u8 id, u8 len)
 
 u8 vcfg_add_pcie(struct vcfg *c, enum vcfg_pcie_type type)
 {
-	u8 off = vcfg_add_cap(c, PCI_CAP_ID_PCIE, PCIE_CAP_LEN);
+	u8 off = vcfg_add_cap(c, PCI_CAP_PCIE, PCIE_CAP_LEN);
 
 	vcfg_set16(c, off + 2u, (u16)(2 | type << 4), 0);
 	vcfg_set32(c, off + 4u, 0x00008000, 0);		/* role-based error reporting */

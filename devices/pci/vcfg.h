@@ -8,36 +8,11 @@
 
 #include "kernel/base/compiler.h"
 #include "kernel/base/types.h"
+#include "kernel/core/pci_regs.h"
 
 /* Extended configuration space (100h and up) reads 0: no extended capabilities. */
 #define VCFG_LEN  256u
 #define VCFG_BARS 6u
-
-#define PCI_VENDOR	 0x00
-#define PCI_COMMAND	 0x04
-#define PCI_STATUS	 0x06
-#define PCI_REVISION	 0x08
-#define PCI_HEADER_TYPE	 0x0e
-#define PCI_BAR0	 0x10
-#define PCI_PRIMARY_BUS	 0x18
-#define PCI_SECONDARY_BUS 0x19
-#define PCI_SUBORDINATE_BUS 0x1a
-#define PCI_SUBSYSTEM	 0x2c
-#define PCI_CAP_PTR	 0x34
-#define PCI_IRQ_LINE	 0x3c
-#define PCI_IRQ_PIN	 0x3d
-
-#define PCI_COMMAND_IO	   0x0001u
-#define PCI_COMMAND_MEMORY 0x0002u
-#define PCI_COMMAND_MASTER 0x0004u
-#define PCI_COMMAND_INTX_OFF 0x0400u
-#define PCI_STATUS_INTX	   0x0008u
-#define PCI_STATUS_CAPS	   0x0010u
-
-#define PCI_CAP_ID_MSI	0x05
-#define PCI_CAP_ID_VENDOR 0x09
-#define PCI_CAP_ID_PCIE 0x10
-#define PCI_CAP_ID_MSIX 0x11
 
 /* Device/port type of the PCI Express capability (PCIe base specification §7.5.3.2). */
 enum vcfg_pcie_type {

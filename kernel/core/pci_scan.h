@@ -8,47 +8,13 @@
 
 #include "kernel/base/compiler.h"
 #include "kernel/base/types.h"
+#include "kernel/core/pci_regs.h"
 
 /* Bus, device and function as one number, as requester ids have it. */
 #define PCI_BDF(bus, dev, fn) ((u16)((u32)(bus) << 8 | (u32)(dev) << 3 | (u32)(fn)))
 #define PCI_BUS(bdf)	      ((u8)((bdf) >> 8))
 #define PCI_DEV(bdf)	      ((u8)((bdf) >> 3 & 31))
 #define PCI_FN(bdf)	      ((u8)((bdf) & 7))
-
-#define PCI_VENDOR_ID	    0x00
-#define PCI_COMMAND	    0x04
-#define PCI_STATUS	    0x06
-#define PCI_CLASS_REVISION  0x08
-#define PCI_HEADER_TYPE	    0x0e
-#define PCI_BAR0	    0x10
-#define PCI_PRIMARY_BUS	    0x18
-#define PCI_SECONDARY_BUS   0x19
-#define PCI_SUBORDINATE_BUS 0x1a
-#define PCI_SUBSYSTEM_ID    0x2c
-#define PCI_CAP_POINTER	    0x34
-#define PCI_EXT_CAPS	    0x100
-
-#define PCI_COMMAND_IO	   0x0001
-#define PCI_COMMAND_MEMORY 0x0002
-#define PCI_COMMAND_MASTER 0x0004
-#define PCI_COMMAND_INTX_OFF 0x0400
-#define PCI_STATUS_CAPS	   0x0010
-
-#define PCI_CAP_PM   0x01
-#define PCI_CAP_MSI  0x05
-#define PCI_CAP_PCIE 0x10
-#define PCI_CAP_MSIX 0x11
-
-#define PCI_EXT_AER   0x0001
-#define PCI_EXT_ACS   0x000d
-#define PCI_EXT_ARI   0x000e
-#define PCI_EXT_SRIOV 0x0010
-
-/* Device/port types of the PCI Express capability. */
-#define PCIE_TYPE_ENDPOINT   0
-#define PCIE_TYPE_ROOT_PORT  4
-#define PCIE_TYPE_UPSTREAM   5
-#define PCIE_TYPE_DOWNSTREAM 6
 
 struct pci_bar {
 	u64 addr;

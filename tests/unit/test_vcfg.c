@@ -112,14 +112,14 @@ TEST(capabilities)
 
 	setup();
 	CHECK_EQ(vcfg_read(&c, 6, 2) & 0x10, 0);
-	a = vcfg_add_cap(&c, PCI_CAP_ID_VENDOR, 0x11);
+	a = vcfg_add_cap(&c, PCI_CAP_VENDOR, 0x11);
 	b = vcfg_add_pcie(&c, PCIE_ENDPOINT);
 	CHECK_EQ(vcfg_read(&c, 6, 2) & 0x10, 0x10);
 	CHECK_EQ(vcfg_read(&c, 0x34, 1), a);
 	CHECK_EQ(a, 0x40);
-	CHECK_EQ(vcfg_read(&c, a, 2), (u32)(b << 8 | PCI_CAP_ID_VENDOR));
+	CHECK_EQ(vcfg_read(&c, a, 2), (u32)(b << 8 | PCI_CAP_VENDOR));
 	CHECK_EQ(b, 0x54);
-	CHECK_EQ(vcfg_read(&c, b, 2), PCI_CAP_ID_PCIE);
+	CHECK_EQ(vcfg_read(&c, b, 2), PCI_CAP_PCIE);
 	CHECK_EQ(vcfg_read(&c, b + 2u, 2), 2);
 	CHECK_EQ(vcfg_read(&c, b + 18u, 2), 0x11);
 }
