@@ -15,3 +15,4 @@ EDGE_SRCS += devices/platform/pc_env.c
 EDGE_SRCS += devices/platform/pc_io.c
 EDGE_SRCS += devices/platform/pc_vdev.c
 PURE_SRCS += devices/virtio/virtq.c
+PURE_SRCS += devices/virtio/virtio_pci.c
