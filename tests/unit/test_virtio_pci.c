@@ -122,7 +122,7 @@ TEST(identity)
 {
 	begin(true);
 	CHECK_EQ(vcfg_read(&dev.cfg, 2, 2), 0x1041);
-	CHECK_EQ(vcfg_read(&dev.cfg, PCI_REVISION, 1), 1);
+	CHECK_EQ(vcfg_read(&dev.cfg, PCI_CLASS, 1), 1);
 	CHECK_EQ(vp_read(&p, p.common + 0x12, 2), 2);
 	CHECK(vp_offered(&p) & V1);
 	CHECK(vp_offered(&p) & BIT(VIRTIO_F_RING_PACKED));
@@ -311,7 +311,7 @@ TEST(access_window)
 	u32 cap;
 
 	begin(true);
-	for (cap = vcfg_read(&dev.cfg, PCI_CAP_PTR, 1); vcfg_read(&dev.cfg, cap + 3, 1) != 5;)
+	for (cap = vcfg_read(&dev.cfg, PCI_CAP_POINTER, 1); vcfg_read(&dev.cfg, cap + 3, 1) != 5;)
 		cap = vcfg_read(&dev.cfg, cap + 1, 1);
 	vcfg_write(&dev.cfg, cap + 4, 1, 0);
 	vcfg_write(&dev.cfg, cap + 8, 4, p.common + 0x12);

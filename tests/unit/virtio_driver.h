@@ -99,7 +99,7 @@ static inline void vp_probe(struct vp *p, struct virtio_dev *dev, struct vd_ram 
 	vcfg_write(c, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 	CHECK(p->mapped);
 	CHECK(vcfg_read(c, PCI_STATUS, 2) & PCI_STATUS_CAPS);
-	for (cap = vcfg_read(c, PCI_CAP_PTR, 1); cap; cap = vcfg_read(c, cap + 1, 1)) {
+	for (cap = vcfg_read(c, PCI_CAP_POINTER, 1); cap; cap = vcfg_read(c, cap + 1, 1)) {
 		u32 type = vcfg_read(c, cap + 3, 1), off = vcfg_read(c, cap + 8, 4);
 
 		if (vcfg_read(c, cap, 1) != PCI_CAP_VENDOR)
