@@ -122,7 +122,7 @@ TEST(identity)
 {
 	begin(true);
 	CHECK_EQ(vcfg_read(&dev.cfg, 2, 2), 0x1041);
-	CHECK_EQ(vcfg_read(&dev.cfg, PCI_CLASS, 1), 1);
+	CHECK_EQ(vcfg_read(&dev.cfg, PCI_CLASS_REVISION, 1), 1);
 	CHECK_EQ(vp_read(&p, p.common + 0x12, 2), 2);
 	CHECK(vp_offered(&p) & V1);
 	CHECK(vp_offered(&p) & BIT(VIRTIO_F_RING_PACKED));
