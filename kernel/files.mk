@@ -42,3 +42,7 @@ PURE_SRCS += kernel/core/bootmod.c
 PURE_SRCS += kernel/core/multiboot.c
 PURE_SRCS += kernel/core/acpi.c
 EDGE_SRCS += kernel/core/sched.c
+PURE_SRCS += kernel/core/ctl_parse.c
+PURE_SRCS += kernel/core/ctl.c
+PURE_SRCS += kernel/core/ctl_out.c
+PURE_SRCS += kernel/core/lineedit.c
