@@ -46,3 +46,5 @@ PURE_SRCS += kernel/core/ctl_parse.c
 PURE_SRCS += kernel/core/ctl.c
 PURE_SRCS += kernel/core/ctl_out.c
 PURE_SRCS += kernel/core/lineedit.c
+EDGE_SRCS += kernel/core/serial.c
+EDGE_SRCS += kernel/core/console.c

@@ -134,9 +134,21 @@ size_t log_read(u64 *cursor, char *buf, size_t size)
 	return n;
 }
 
-void log_set_sink(void (*fn)(const char *text, size_t len))
+u64 log_set_sink(void (*fn)(const char *text, size_t len))
 {
-	atomic_store_release(&sink, fn);
+	u64 flags = irq_save(), from;
+	bool locked = lock_log();
+
+	sink = fn;
+	from = ring_total;
+	unlock_log(locked);
+	irq_restore(flags);
+	return from;
+}
+
+bool log_shows_debug(void)
+{
+	return show_debug;
 }
 
 void log_set_raw(void)

@@ -41,7 +41,10 @@ void log_limited(struct log_limit *l, enum log_level level, const char *f, ...)
  */
 size_t log_read(u64 *cursor, char *buf, size_t size);
 
-/** log_set_sink() - where lines go besides port 0xE9 and the ring (the console). */
-void log_set_sink(void (*sink)(const char *text, size_t len));
+/**
+ * log_set_sink() - where lines go besides port 0xE9 and the ring, in place of the polled
+ * COM1: the console. Returns the log_read() cursor of the first line that does.
+ */
+u64 log_set_sink(void (*sink)(const char *text, size_t len));
 
 #endif

@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The hub between serial ports, control requests, the log and guest consoles. All of it
+ * runs on the boot CPU in softirq context, so sessions need no lock.
+ */
+#include "kernel/core/console.h"
+
+#include "kernel/base/atomic.h"
+#include "kernel/base/err.h"
+#include "kernel/base/str.h"
+#include "kernel/core/lineedit.h"
+#include "kernel/core/log.h"
+#include "kernel/core/log_priv.h"
+#include "kernel/core/percpu.h"
+#include "kernel/core/serial.h"
+
+#define CHUNK 512 /* bytes moved at once; longer than any log line */
+
+struct session {
+	bool used;
+	bool person;
+	u32 port;
+	const struct ctl_stream *attached;
+	u64 cursor;	/* in the attached stream */
+	u64 log_cursor; /* person: what of the log has been shown */
+	struct lineedit edit;
+	char line[CTL_LINE_MAX + 2]; /* tool: the request so far; one more shows that it is too long */
+	size_t len;
+};
+
+enum { PEOPLE, TOOLS, SESSIONS };
+
+static struct session sessions[SESSIONS];
+static struct ctl ctl;
+static char prompt[CONFIG_NAME_LEN + 4];
+static bool started;
+
+struct ctl *console_ctl(void)
+{
+	return &ctl;
+}
+
+void console_notify(void)
+{
+	if (!(atomic_or(&pcpu_get(0)->softirq, SOFTIRQ_CONSOLE) & SOFTIRQ_CONSOLE))
+		cpu_kick(0);
+}
+
+void console_flush(void)
+{
+	for (u32 i = 0; i < SESSIONS; i++)
+		if (sessions[i].used)
+			serial_flush(sessions[i].port);
+}
+
+/* ---- output -------------------------------------------------------------------------------- */
+
+static void put_raw(void *ctx, const char *text, size_t len)
+{
+	serial_write(((struct session *)ctx)->port, text, len);
+}
+
+/* Text of ours: people's terminals want CR before LF. */
+static void put(void *ctx, const char *text, size_t len)
+{
+	const struct session *s = ctx;
+	size_t from = 0;
+
+	for (size_t i = 0; i < len && s->person; i++) {
+		if (text[i] != '\n')
+			continue;
+		serial_write(s->port, text + from, i - from);
+		serial_write(s->port, "\r\n", 2);
+		from = i + 1;
+	}
+	serial_write(s->port, text + from, len - from);
+}
+
+static void PRINTF_LIKE(2, 3) say(struct session *s, const char *f, ...)
+{
+	char buf[120];
+	va_list ap;
+
+	va_start(ap, f);
+	fmt_vsnprintf(buf, sizeof(buf), f, ap);
+	va_end(ap);
+	put(s, buf, strlen(buf));
+}
+
+/* ---- attached streams ------------------------------------------------------------------------ */
+
+static void attach(struct session *s, const struct ctl_stream *stream)
+{
+	s->attached = stream;
+	s->cursor = 0;
+	if (s->person)
+		say(s, "[console of %s, Ctrl-] leaves]\n", stream->name);
+}
+
+static void detach(struct session *s)
+{
+	if (s->person)
+		say(s, "\n[left console of %s]\n", s->attached->name);
+	else
+		serial_write(s->port, "\x1d\n", 2);
+	s->attached = NULL;
+	if (s->person)
+		lineedit_show(&s->edit);
+}
+
+/* A tool finds the end of raw mode by 1Dh LF; a 1Dh that the guest sends is doubled. */
+static void put_stream(struct session *s, const char *buf, size_t n)
+{
+	size_t from = 0;
+
+	for (size_t i = 0; i < n && !s->person; i++) {
+		if (buf[i] != CONSOLE_LEAVE)
+			continue;
+		serial_write(s->port, buf + from, i + 1 - from);
+		from = i;
+	}
+	serial_write(s->port, buf + from, n - from);
+}
+
+static void pump_stream(struct session *s)
+{
+	char buf[CHUNK];
+
+	while (serial_room(s->port) >= 2 * sizeof(buf)) {
+		u64 before = s->cursor;
+		size_t n = s->attached->read(s->attached, &s->cursor, buf, sizeof(buf));
+
+		if (!n)
+			return;
+		if (before && s->cursor - n != before && s->person)
+			say(s, "\n[%lu bytes lost: the port is too slow]\n",
+			    s->cursor - n - before);
+		put_stream(s, buf, n);
+	}
+}
+
+void console_forget(const struct ctl_stream *stream)
+{
+	for (u32 i = 0; i < SESSIONS; i++) {
+		if (sessions[i].attached != stream)
+			continue;
+		pump_stream(&sessions[i]);
+		detach(&sessions[i]);
+	}
+}
+
+/* ---- the log on people's port ------------------------------------------------------------------ */
+
+/* A line "   12.345678 debug: ...", when those are for the ring only. */
+static bool is_hidden(const char *line, size_t len)
+{
+	static const char word[] = " debug: ";
+	size_t i = 0;
+
+	while (i < len && line[i] == ' ')
+		i++;
+	while (i < len && line[i] != ' ')
+		i++;
+	return !log_shows_debug() && len - i >= sizeof(word) &&
+	       memcmp(line + i, word, sizeof(word) - 1) == 0;
+}
+
+static void put_lines(struct session *s, const char *text, size_t len)
+{
+	for (size_t from = 0, to; from < len; from = to) {
+		for (to = from; text[to] != '\n';)
+			to++;
+		to++;
+		if (is_hidden(text + from, to - from))
+			continue;
+		lineedit_hide(&s->edit);
+		put(s, text + from, to - from);
+	}
+}
+
+static void pump_log(struct session *s)
+{
+	char buf[CHUNK];
+
+	while (serial_room(s->port) >= 2 * sizeof(buf)) {
+		u64 cursor = s->log_cursor;
+		size_t n = log_read(&cursor, buf, sizeof(buf)), lines = n;
+
+		while (lines && buf[lines - 1] != '\n')
+			lines--;
+		if (!lines)
+			break;
+		s->log_cursor = cursor - (n - lines);
+		put_lines(s, buf, lines);
+	}
+	lineedit_show(&s->edit);
+}
+
+static void pump(struct session *s)
+{
+	if (s->attached)
+		pump_stream(s);
+	else if (s->person)
+		pump_log(s);
+}
+
+/* ---- input ------------------------------------------------------------------------------------- */
+
+static void request(struct session *s, const char *line, size_t len)
+{
+	struct ctl_out out = { .write = put, .ctx = s, .person = s->person };
+
+	ctl_run(&ctl, line, len, &out);
+	if (out.attach)
+		attach(s, out.attach);
+	if (out.after) {
+		console_flush();
+		out.after();
+	}
+}
+
+static void person_byte(struct session *s, u8 c)
+{
+	if (!lineedit_input(&s->edit, c))
+		return;
+	request(s, s->edit.line, s->edit.len);
+	lineedit_next(&s->edit);
+	if (!s->attached)
+		lineedit_show(&s->edit);
+}
+
+static void tool_byte(struct session *s, u8 c)
+{
+	size_t len = s->len;
+
+	if (c == CONSOLE_LEAVE) {
+		s->len = 0;
+	} else if (c == '\n') {
+		s->len = 0;
+		request(s, s->line, len);
+	} else if (c != '\r' && len < sizeof(s->line)) {
+		s->line[s->len++] = (char)c;
+	}
+}
+
+/* Up to Ctrl-] goes to the guest; returns how much of buf was used. */
+static size_t to_stream(struct session *s, const u8 *buf, size_t n)
+{
+	size_t len = 0;
+
+	while (len < n && buf[len] != CONSOLE_LEAVE)
+		len++;
+	if (len && s->attached->write(s->attached, buf, len) < len && s->person)
+		say(s, "\a");
+	if (len < n) {
+		detach(s);
+		len++;
+	}
+	return len;
+}
+
+static void input(struct session *s)
+{
+	u8 buf[64];
+	size_t n;
+
+	while ((n = serial_read(s->port, buf, sizeof(buf))) > 0) {
+		for (size_t i = 0; i < n;) {
+			if (s->attached)
+				i += to_stream(s, buf + i, n - i);
+			else if (s->person)
+				person_byte(s, buf[i++]);
+			else
+				tool_byte(s, buf[i++]);
+		}
+	}
+}
+
+/* ---- set-up ------------------------------------------------------------------------------------ */
+
+/* The sink of the log: under its lock, perhaps in an interrupt, so only a post. */
+static void log_sink(const char *text, size_t len)
+{
+	(void)text;
+	(void)len;
+	console_notify();
+}
+
+static void start(void)
+{
+	struct session *s = &sessions[PEOPLE];
+
+	started = true;
+	if (!s->used)
+		return;
+	s->log_cursor = log_set_sink(log_sink);
+	say(s, "\nThis is %s, Godwit %s. Type help for the commands.\n", prompt, GODWIT_VERSION);
+	str_copy(prompt + strlen(prompt), 3, "> ");
+	lineedit_show(&s->edit);
+}
+
+static void serve(void)
+{
+	if (!started)
+		start();
+	for (u32 i = 0; i < SESSIONS; i++) {
+		if (!sessions[i].used)
+			continue;
+		input(&sessions[i]);
+		pump(&sessions[i]);
+	}
+}
+
+static const char *complete(void *ctx, const char *line, size_t len, u32 i, size_t *have)
+{
+	(void)ctx;
+	return ctl_complete(&ctl, line, len, i, have);
+}
+
+static void open(u32 which, const char *key, const char *name, const struct acpi_info *acpi)
+{
+	struct session *s = &sessions[which];
+	int port = config_port_index(name), rc;
+
+	if (port < 0)
+		return;
+	rc = serial_open((u32)port, acpi);
+	if (rc) {
+		log_warn("host.%s: %s cannot be used: %s", key, name,
+			 rc == -ENODEV ? "no 16550 answers at its ports" : err_name(rc));
+		return;
+	}
+	s->used = true;
+	s->person = which == PEOPLE;
+	s->port = (u32)port;
+	log_info("%s: %s on %s", key, which == PEOPLE ? "prompt" : "requests", name);
+}
+
+void console_init(const struct config *config, const struct acpi_info *acpi)
+{
+	static const struct lineedit_env env = { .ctx = &sessions[PEOPLE],
+						 .write = put_raw,
+						 .complete = complete };
+
+	str_copy(prompt, CONFIG_NAME_LEN, config->host.name);
+	lineedit_init(&sessions[PEOPLE].edit, &env, prompt);
+	open(PEOPLE, "console", config->host.console, acpi);
+	open(TOOLS, "ctl", config->host.ctl, acpi);
+	softirq_register(SOFTIRQ_CONSOLE, serve);
+	console_notify();
+}
