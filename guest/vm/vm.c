@@ -7,9 +7,11 @@
 
 #include "guest/load/load_vm.h"
 #include "guest/mem/stage2.h"
+#include "guest/vm/console.h"
 #include "guest/vm/dump.h"
 #include "guest/vm/exit.h"
 #include "guest/vm/machine.h"
+#include "kernel/base/assert.h"
 #include "kernel/base/atomic.h"
 #include "kernel/base/err.h"
 #include "kernel/base/str.h"
@@ -40,6 +42,11 @@ struct vm *vm_find(const char *name)
 void vm_register_machine(const struct vm_machine_ops *ops)
 {
 	machine = ops;
+}
+
+size_t vm_console_input(struct vm *vm, const u8 *data, size_t len)
+{
+	return machine->console_input(vm, data, len);
 }
 
 u64 vm_ns(const struct vm *vm)
@@ -333,11 +340,21 @@ int vm_create(const struct config_vm *config, char *why, size_t why_size)
 	rc = owner_add(&vm->owner, vm->name, config->memory + VM_OVERHEAD(config->memory));
 	if (rc) {
 		fmt_snprintf(why, why_size, "no account in the frame pool: %s", err_name(rc));
-		kfree(hv_owner(), vm, sizeof(*vm));
-		return rc;
+		goto no_account;
+	}
+	rc = vm_console_create(vm);
+	if (rc) {
+		str_copy(why, why_size, "no memory for the console");
+		goto no_console;
 	}
 	vms[i] = vm;
 	return 0;
+
+no_console:
+	ASSERT(owner_remove(&vm->owner) == 0);
+no_account:
+	kfree(hv_owner(), vm, sizeof(*vm));
+	return rc;
 }
 
 int vm_delete(struct vm *vm, char *why, size_t why_size)
@@ -354,6 +371,7 @@ int vm_delete(struct vm *vm, char *why, size_t why_size)
 		return rc;
 	}
 	vms[vm->index] = NULL;
+	vm_console_destroy(vm);
 	log_info("vm %s: deleted", vm->name);
 	kfree(hv_owner(), vm, sizeof(*vm));
 	return 0;

@@ -107,6 +107,10 @@ void vm_fail(struct vm *vm, struct vcpu *v, const char *f, ...) PRINTF_LIKE(3, 4
  * to the VM's console ring. Context: vCPU loop. */
 void vm_console_write(struct vm *vm, const u8 *data, size_t len);
 
+/** vm_console_input() - typed bytes to the guest's console UART; returns how many were taken (0: the VM
+ * is off). Boot CPU, softirq. */
+size_t vm_console_input(struct vm *vm, const u8 *data, size_t len);
+
 /** vm_find(), vm_at() - by name; by index (NULL slots are empty). */
 struct vm *vm_find(const char *name);
 struct vm *vm_at(u32 index);

@@ -20,7 +20,7 @@ struct session {
 	bool used;
 	bool person;
 	u32 port;
-	const struct ctl_stream *attached;
+	struct ctl_stream *attached;
 	u64 cursor;	/* in the attached stream */
 	u64 log_cursor; /* person: what of the log has been shown */
 	struct lineedit edit;
@@ -89,8 +89,9 @@ static void PRINTF_LIKE(2, 3) say(struct session *s, const char *f, ...)
 
 /* ---- attached streams ------------------------------------------------------------------------ */
 
-static void attach(struct session *s, const struct ctl_stream *stream)
+static void attach(struct session *s, struct ctl_stream *stream)
 {
+	atomic_add(&stream->attached, 1u);
 	s->attached = stream;
 	s->cursor = 0;
 	if (s->person)
@@ -103,6 +104,7 @@ static void detach(struct session *s)
 		say(s, "\n[left console of %s]\n", s->attached->name);
 	else
 		serial_write(s->port, "\x1d\n", 2);
+	atomic_add(&s->attached->attached, ~0u);
 	s->attached = NULL;
 	if (s->person)
 		lineedit_show(&s->edit);
@@ -139,7 +141,7 @@ static void pump_stream(struct session *s)
 	}
 }
 
-void console_forget(const struct ctl_stream *stream)
+void console_forget(struct ctl_stream *stream)
 {
 	for (u32 i = 0; i < SESSIONS; i++) {
 		if (sessions[i].attached != stream)

@@ -29,7 +29,7 @@ struct ctl *console_ctl(void);
 void console_notify(void);
 
 /** console_forget() - the stream goes away: whoever is attached to it gets the prompt back. */
-void console_forget(const struct ctl_stream *stream);
+void console_forget(struct ctl_stream *stream);
 
 /** console_flush() - send all queued output, bounded; before power-off. Boot CPU. */
 void console_flush(void);

@@ -20,10 +20,11 @@ struct ctl_out;
 /* Two-way text that a port can be connected to instead of the prompt: a guest's console. */
 struct ctl_stream {
 	/* read() - text from *cursor on (bytes since the beginning; too old: the oldest kept). */
-	size_t (*read)(const struct ctl_stream *s, u64 *cursor, char *buf, size_t size);
+	size_t (*read)(struct ctl_stream *s, u64 *cursor, char *buf, size_t size);
 	/* write() - typed bytes; returns how many were taken. */
-	size_t (*write)(const struct ctl_stream *s, const u8 *data, size_t len);
+	size_t (*write)(struct ctl_stream *s, const u8 *data, size_t len);
 	char name[32];
+	u32 attached; /* ports that read it now; atomic, written by the hub */
 };
 
 /* What a positional argument names, for completion. */
@@ -71,7 +72,7 @@ struct ctl_out {
 	u32 columns;
 	u32 cell;
 	char error[CTL_ERROR_MAX];
-	const struct ctl_stream *attach; /* set by a verb: connect the port after the reply */
+	struct ctl_stream *attach; /* set by a verb: connect the port after the reply */
 	void (*after)(void);		 /* set by a verb: run when the reply is out */
 };
 

@@ -22,6 +22,7 @@ enum lock_rank {
 	LOCK_PCI,
 	LOCK_HOSTMAP,
 	LOCK_POOL,
+	LOCK_CONSOLE,
 	LOCK_LOG,
 };
 

@@ -134,6 +134,11 @@ size_t log_read(u64 *cursor, char *buf, size_t size)
 	return n;
 }
 
+u64 log_end(void)
+{
+	return atomic_load_acquire(&ring_total);
+}
+
 u64 log_set_sink(void (*fn)(const char *text, size_t len))
 {
 	u64 flags = irq_save(), from;

@@ -41,6 +41,9 @@ void log_limited(struct log_limit *l, enum log_level level, const char *f, ...)
  */
 size_t log_read(u64 *cursor, char *buf, size_t size);
 
+/** log_end() - the log_read() cursor behind the newest line. */
+u64 log_end(void);
+
 /**
  * log_set_sink() - where lines go besides port 0xE9 and the ring, in place of the polled
  * COM1: the console. Returns the log_read() cursor of the first line that does.
