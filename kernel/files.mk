@@ -48,3 +48,4 @@ PURE_SRCS += kernel/core/ctl_out.c
 PURE_SRCS += kernel/core/lineedit.c
 EDGE_SRCS += kernel/core/serial.c
 EDGE_SRCS += kernel/core/console.c
+EDGE_SRCS += kernel/core/ctl_host.c

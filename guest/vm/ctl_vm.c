@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The control verbs about VMs: life cycle, console, figures, dumps.
+ * The control verbs about VMs: life cycle, console, figures, dumps; and those that end all of them.
  */
 #include "guest/vm/ctl_vm.h"
 
@@ -10,6 +10,7 @@
 #include "kernel/base/err.h"
 #include "kernel/base/str.h"
 #include "kernel/core/log.h"
+#include "kernel/core/power.h"
 #include "kernel/core/timer.h"
 
 #define WHY 160
@@ -312,6 +313,43 @@ static int run_dump(struct ctl_out *out, const struct ctl_args *args)
 	return rc ? ctl_fail(out, rc, "%s", why) : 0;
 }
 
+/* ---- the end of the host ------------------------------------------------------------------------ */
+
+static void stop_all(void)
+{
+	char why[WHY];
+
+	for (u32 i = 0; i < VM_MAX; i++)
+		if (vm_at(i) && vm_at(i)->state != VM_OFF && vm_stop(vm_at(i), why, sizeof(why)))
+			log_err("vm %s: %s", vm_at(i)->name, why);
+}
+
+static void power_off(void)
+{
+	stop_all();
+	host_poweroff();
+}
+
+static void reboot(void)
+{
+	stop_all();
+	host_reboot();
+}
+
+static int run_poweroff(struct ctl_out *out, const struct ctl_args *args)
+{
+	(void)args;
+	out->after = power_off;
+	return 0;
+}
+
+static int run_reboot(struct ctl_out *out, const struct ctl_args *args)
+{
+	(void)args;
+	out->after = reboot;
+	return 0;
+}
+
 /* ---- registration -------------------------------------------------------------------------------- */
 
 static const struct ctl_verb verbs[] = {
@@ -330,6 +368,10 @@ static const struct ctl_verb verbs[] = {
 	{ "vm", "dump", "VM", "registers and code of its vCPUs, to the log", NULL, 1, 1,
 	  CTL_ARG_VM, run_dump },
 	{ "stat", NULL, "[VM]", "exits of each vCPU by cause", NULL, 0, 1, CTL_ARG_VM, run_stat },
+	{ "poweroff", NULL, "", "stop all VMs, switch the machine off", NULL, 0, 0, CTL_ARG_NONE,
+	  run_poweroff },
+	{ "reboot", NULL, "", "stop all VMs, reset the machine", NULL, 0, 0, CTL_ARG_NONE,
+	  run_reboot },
 };
 
 static const char *names(enum ctl_arg kind, u32 i)

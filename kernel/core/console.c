@@ -217,6 +217,7 @@ static void request(struct session *s, const char *line, size_t len)
 		attach(s, out.attach);
 	if (out.after) {
 		console_flush();
+		log_set_sink(NULL); /* nobody serves the softirq any more */
 		out.after();
 	}
 }

@@ -137,9 +137,12 @@ void ctl_line(struct ctl_out *out, const char *text, size_t len)
 
 static void pad(struct text *t, const struct ctl_column *c, const char *value, bool last)
 {
-	int width = last && c->width > 0 ? 0 : -c->width;
+	const char *gap = last ? "" : "  ";
 
-	text_add(t, "%*s%s", width, value, last ? "" : "  ");
+	if (c->width < 0)
+		text_add(t, "%*s%s", -c->width, value, gap);
+	else
+		text_add(t, "%-*s%s", last ? 0 : c->width, value, gap);
 }
 
 static u32 last_shown(const struct ctl_out *out)

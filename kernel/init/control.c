@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Control: verbs first, then the ports that requests come from.
+ */
+#include "kernel/init/control.h"
+
+#include "guest/vm/ctl_vm.h"
+#include "kernel/core/console.h"
+#include "kernel/core/ctl_host.h"
+
+int control_init(const struct config *config, const struct acpi_info *acpi)
+{
+	int rc = ctl_host_init(console_ctl(), config);
+
+	if (!rc)
+		rc = ctl_vm_init(console_ctl(), config);
+	if (!rc)
+		console_init(config, acpi);
+	return rc;
+}
