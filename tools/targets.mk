@@ -7,10 +7,10 @@ setup:
 	@tools/setup
 
 $(B)/guest/vmlinuz-%: | setup
-	@B=$(B) tools/guest-images $*
+	@tools/guest-images $*
 
 $(B)/guest/busybox: | setup
-	@B=$(B) tools/guest-images stock
+	@tools/guest-images stock
 
 $(B)/guest/initrd.img: $(B)/guest/busybox tools/mkinitrd tools/guest/init \
 		$(wildcard tests/guest-linux/*.sh)
@@ -46,7 +46,15 @@ $(B)/lint/%.log: $(B)/hv/%.o .clang-tidy
 lint: $(OBJS) $(LINT_LOGS)
 	@tests/lint/run $(B)
 
+# ---- everything at once -------------------------------------------------------------------
+test: setup
+	@tests/all
+
+demo: setup
+	@$(MAKE) -s $(B)/godwit.elf guest-linux
+	@tools/demo
+
 $(OBJS) $(HOST_OBJS) $(SHIM_OBJS) $(FUZZ_OBJS): | setup
 
-.PHONY: setup guest-linux iso run lint
+.PHONY: setup guest-linux iso run lint test demo
 .PRECIOUS: $(B)/guest/vmlinuz-%

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Limits of files and functions, and code lines per folder against the ceiling.
+"""Limits of files and functions; code lines per folder.
 
 usage: size.py          faults, one a line
        size.py --table  code lines per folder (cloc), total last
@@ -17,7 +17,7 @@ FILE_LINES = 600
 FUNCTION_LINES = 80
 PARAMETERS = 6
 COMPLEXITY = 15
-CEILING = 20000  # code lines of the hypervisor: no tests, no guest images, no comments
+GOAL = 20000  # code lines of the hypervisor: no tests, no guest images, no comments
 BRANCH = re.compile(r"\b(?:if|for|while|switch)\b|&&|\|\||\?")
 NOT_NAMES = {"if", "for", "while", "switch", "return", "sizeof", "__attribute__", "asm",
              "__asm__", "typeof", "__typeof__", "_Alignas", "_Static_assert"}
@@ -105,9 +105,6 @@ def faults():
                 yield (f"{path}:{f.line}: {f.name} has complexity {f.complexity}, "
                        f"at most {COMPLEXITY}")
             yield from conditional_body(path, f, source)
-    total = sum(code_lines().values())
-    if total > CEILING:
-        yield f"{total} code lines in all, at most {CEILING}"
 
 
 def conditional_body(path, f, source):
@@ -135,7 +132,7 @@ def table():
     rows = code_lines()
     for folder in sorted(rows):
         print(f"  {folder:<24} {rows[folder]:>6}")
-    print(f"  {'total':<24} {sum(rows.values()):>6}  of at most {CEILING}")
+    print(f"  {'total':<24} {sum(rows.values()):>6}  goal {GOAL}")
 
 
 def main():
