@@ -15,3 +15,6 @@ PURE_SRCS += guest/load/aml.c
 PURE_SRCS += guest/load/acpi_dsdt.c
 PURE_SRCS += guest/load/acpi_build.c
 EDGE_SRCS += guest/load/load_vm.c
+PURE_SRCS += guest/load/elf.c
+PURE_SRCS += guest/load/mbkernel.c
+EDGE_SRCS += guest/load/load_multiboot.c

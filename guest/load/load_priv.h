@@ -14,6 +14,8 @@
 #define SEG_DATA   0xc93u
 #define SEG_TSS    0x08bu /* busy */
 
+#define RFLAGS_FIXED BIT(1)
+
 struct load {
 	struct vm *vm;
 	struct e820_map map;
@@ -32,6 +34,9 @@ int MUST_CHECK load_write(const struct load *l, const char *what, gpa_t gpa, con
 
 /** load_page() - a page of guest RAM below 2 MiB, to be written now. */
 u8 *load_page(const struct load *l, gpa_t gpa);
+
+/** load_multiboot() - the loader of multiboot1 kernels. Errors of load_vm_kernel(). */
+int MUST_CHECK load_multiboot(const struct load *l);
 
 /** load_segments() - flat code and data segments with these selectors, of vCPU 0. */
 void load_segments(const struct load *l, u16 cs, u16 ds, u16 code_attr);

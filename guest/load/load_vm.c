@@ -7,6 +7,7 @@
 #include "guest/load/acpi_build.h"
 #include "guest/load/bzimage.h"
 #include "guest/load/load_priv.h"
+#include "guest/load/mbkernel.h"
 #include "guest/mem/gmem.h"
 #include "guest/vm/cpu_state.h"
 #include "kernel/base/assert.h"
@@ -15,8 +16,6 @@
 #include "kernel/base/str.h"
 #include "kernel/core/frames.h"
 #include "kernel/core/log.h"
-
-#define RFLAGS_FIXED BIT(1)
 
 /* ---- shared --------------------------------------------------------------------------------- */
 
@@ -182,6 +181,7 @@ static const struct loader {
 	int (*load)(const struct load *l) MUST_CHECK;
 } loaders[] = {
 	{ bzimage_probe, bzimage_load },
+	{ mbkernel_probe, load_multiboot },
 };
 
 static int load_kernel(const struct load *l)
@@ -192,7 +192,7 @@ static int load_kernel(const struct load *l)
 		if (loaders[i].probe(k->data, k->len))
 			return loaders[i].load(l);
 	fmt_snprintf(l->why, l->why_size,
-		     "kernel: '%s' (%lu bytes) is neither a bzImage nor a multiboot ELF", k->name,
+		     "kernel: '%s' (%lu bytes) is neither a bzImage nor a multiboot1 kernel", k->name,
 		     k->len);
 	return -ENOEXEC;
 }
