@@ -3,3 +3,7 @@ PURE_SRCS += iommu/vtd/vtd_fmt.c
 PURE_SRCS += iommu/amdvi/amdvi_fmt.c
 PURE_SRCS += iommu/vtd/dmar.c
 PURE_SRCS += iommu/amdvi/ivrs.c
+PURE_SRCS += iommu/vtd/vtd_tbl.c
+PURE_SRCS += iommu/vtd/vtd_qi.c
+PURE_SRCS += iommu/amdvi/amdvi_tbl.c
+PURE_SRCS += iommu/amdvi/amdvi_cmd.c
