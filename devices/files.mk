@@ -17,3 +17,4 @@ EDGE_SRCS += devices/platform/pc_vdev.c
 PURE_SRCS += devices/virtio/virtq.c
 PURE_SRCS += devices/virtio/virtio_pci.c
 PURE_SRCS += devices/pci/vmsix.c
+PURE_SRCS += devices/sriov/sriov_cap.c

@@ -49,3 +49,5 @@ PURE_SRCS += kernel/core/lineedit.c
 EDGE_SRCS += kernel/core/serial.c
 EDGE_SRCS += kernel/core/console.c
 EDGE_SRCS += kernel/core/ctl_host.c
+PURE_SRCS += kernel/core/pci_reset.c
+PURE_SRCS += kernel/core/pci_iso.c
