@@ -16,4 +16,7 @@ ASM_SRCS += arch/x86/ap.S
 EDGE_SRCS += arch/x86/ioapic.c
 EDGE_SRCS += arch/x86/lapic.c
 EDGE_SRCS += arch/x86/pic.c
+EDGE_SRCS += arch/svm/svm.c
+EDGE_SRCS += arch/svm/svm_event.c
+EDGE_SRCS += arch/svm/svm_state.c
 EDGE_SRCS += arch/x86/hvm_host.c

@@ -25,12 +25,13 @@
 #define F1C_HOST (F1C_V1 | BIT(1) | BIT(22) | BIT(25) | BIT(30) | F1C_PCID | F1C_XSAVE | F1C_AVX)
 
 /* Leaf 1 EDX: FPU DE PSE TSC MSR PAE CX8 APIC SEP MTRR PGE CMOV PAT PSE36 CLFSH MMX
- * FXSR SSE SSE2. No machine check: its banks are the host's business. No VME: not every
- * host has it, and no 64-bit kernel wants it. */
+ * FXSR SSE SSE2. Machine check comes without banks: the host's are its own business. No VME:
+ * not every host has it, and no 64-bit kernel wants it. */
+#define F1D_MCE	 (BIT(7) | BIT(14))
 #define F1D_APIC BIT(9)
 #define F1D_MTRR BIT(12)
 #define F1D_HTT	 BIT(28)
-#define F1D_V1	 (0x078bbb7dull)
+#define F1D_V1	 (0x078bbb7dull | F1D_MCE)
 
 /* Leaf 7 EBX: FSGSBASE, BMI1, AVX2, SMEP, BMI2, ERMS, INVPCID, RDSEED, ADX, SMAP, CLFLUSHOPT,
  * CLWB, SHA */
@@ -137,7 +138,7 @@ static int build_basic(const struct builder *b)
 
 	rc = require(b, "CPUID 1 ECX", h.ecx, F1C_V1);
 	if (!rc)
-		rc = require(b, "CPUID 1 EDX", h.edx, F1D_V1 & ~F1D_APIC & ~F1D_MTRR);
+		rc = require(b, "CPUID 1 EDX", h.edx, F1D_V1 & ~F1D_APIC & ~F1D_MTRR & ~F1D_MCE);
 	if (rc)
 		return rc;
 	if (!(ecx & F1C_XSAVE))
@@ -299,7 +300,7 @@ int cpu_policy_build(struct cpu_policy *p, const char *model, const struct cpu_p
 	}
 	memset(p, 0, sizeof(*p));
 	str_copy(p->model, sizeof(p->model), model);
-	p->cr4_valid = CR4_ALWAYS & ~BIT(6); /* no machine check */
+	p->cr4_valid = CR4_ALWAYS;
 	rc = build_basic(&b);
 	if (rc)
 		return rc;

@@ -21,6 +21,8 @@
 #define MSR_SYSENTER_ESP   0x175u
 #define MSR_SYSENTER_EIP   0x176u
 #define MSR_MISC_ENABLE	   0x1a0u
+#define MSR_MCG_CAP	   0x179u
+#define MSR_MCG_STATUS	   0x17au
 #define MSR_DEBUGCTL	   0x1d9u
 #define MSR_MTRR_VAR	   0x200u
 #define MSR_PAT		   0x277u
@@ -41,6 +43,7 @@
 #define MSR_TSC_AUX	   0xc0000103u
 #define MSR_AMD_DE_CFG	   0xc0011029u
 
+#define MCG_STATUS_MAX 7ull /* RIPV, EIPV, MCIP */
 #define MTRR_CAP ((8ull) | BIT(8) | BIT(10)) /* 8 variable, fixed, write-combining */
 
 /* Registers of AMD northbridge, SMM and errata that kernels read unconditionally. */
@@ -165,6 +168,12 @@ static bool read_msr(struct vcpu *v, u32 msr, u64 *value)
 	case MSR_MTRR_CAP:
 		*value = MTRR_CAP;
 		return true;
+	case MSR_MCG_CAP: /* a machine check architecture without banks: nothing can be reported */
+		*value = 0;
+		return true;
+	case MSR_MCG_STATUS:
+		*value = v->msr.mcg_status;
+		return true;
 	case MSR_EFER:
 		*value = v->vm->ops->get_sys(v->hv, HVM_EFER);
 		return true;
@@ -261,6 +270,11 @@ static bool write_msr(struct vcpu *v, u32 msr, u64 value)
 	switch (msr) {
 	case MSR_TSC:
 		write_tsc(v, value);
+		return true;
+	case MSR_MCG_STATUS:
+		if (value > MCG_STATUS_MAX)
+			return false;
+		v->msr.mcg_status = value;
 		return true;
 	case MSR_EFER:
 		return write_efer(v, value);

@@ -23,6 +23,7 @@ struct vcpu_msrs {
 	u64 mtrr_fixed[11];
 	u64 mtrr_var[16];
 	u64 misc_enable;
+	u64 mcg_status;
 	u64 de_cfg;	/* AMD MSR C001_1029h: LFENCE serialises */
 	u64 tsc_adjust; /* guest writes of the TSC: added to the VM's offset */
 	u64 kvm_system_time;

@@ -26,6 +26,7 @@
 #include "kernel/init/memory.h"
 #include "kernel/init/platform.h"
 #include "kernel/init/smp.h"
+#include "kernel/init/vms.h"
 
 const char boot_banner[] = "\r\nGodwit " GODWIT_VERSION "\r\n";
 
@@ -128,6 +129,11 @@ static int step_audit(char *text, size_t size)
 	return err;
 }
 
+static int step_guests(char *text, size_t size)
+{
+	return vms_init(&boot.info, text, size);
+}
+
 static const struct boot_step steps[] = {
 	{ "processor", step_processor },
 	{ "loader", step_loader },
@@ -138,6 +144,7 @@ static const struct boot_step steps[] = {
 	{ "cpus", step_cpus },
 	{ "pci", step_pci },
 	{ "audit", step_audit },
+	{ "guests", step_guests },
 };
 
 static void irq_unexpected(u32 vector)
@@ -193,10 +200,5 @@ void kmain(u32 magic, u32 info)
 	log_info("Godwit %s, image %p..%p", GODWIT_VERSION, __image_start, __image_end);
 	run_steps();
 	crash_option();
-	if (sched_init())
-		panic("no memory for run queues");
-	smp_go(sched_loop);
-	irq_enable();
-	log_info("ready");
-	sched_loop();
+	vms_go();
 }

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Brings the virtualisation backend up on every CPU, reads godwit.conf and makes its VMs.
+ */
+#include "kernel/init/vms.h"
+
+#include "arch/hvm.h"
+#include "arch/x86/cpu.h"
+#include "devices/platform/pc.h"
+#include "guest/vm/vm.h"
+#include "kernel/base/atomic.h"
+#include "kernel/base/err.h"
+#include "kernel/base/fmt.h"
+#include "kernel/base/str.h"
+#include "kernel/core/bootmod.h"
+#include "kernel/core/cmdline.h"
+#include "kernel/core/config.h"
+#include "kernel/core/frames.h"
+#include "kernel/core/log.h"
+#include "kernel/core/percpu.h"
+#include "kernel/core/sched.h"
+#include "kernel/core/timer.h"
+#include "kernel/init/smp.h"
+
+#define CONFIG_MODULE "godwit.conf"
+#define CPU_ON_LIMIT_MS 1000
+
+static const struct hvm_ops *const backends[] = { &svm_ops };
+static const struct hvm_ops *backend; /* NULL: this machine runs no guests */
+static struct hvm_caps caps;
+static struct bootmods modules;
+static struct config config;
+static u32 cpus_on, cpus_failed; /* atomic */
+
+static void add_modules(const struct boot_info *b)
+{
+	for (u32 i = 0; i < b->modules; i++) {
+		const struct boot_module *m = &b->module[i];
+		int err = bootmod_add(&modules, m->string, phys_to_virt(m->base), m->len);
+
+		if (err)
+			log_warn("boot module %u \"%s\" is not used: %s", i, m->string,
+				 err == -EEXIST ? "its name is taken" :
+				 err == -EINVAL ? "it has no usable name" : err_name(err));
+	}
+	for (u32 i = 0; i < modules.count; i++)
+		log_info("module %s: %lu KiB", modules.mod[i].name, modules.mod[i].len >> 10);
+}
+
+static void choose_backend(void)
+{
+	char why[96];
+
+	for (u32 i = 0; i < ARRAY_SIZE(backends); i++) {
+		if (backends[i]->probe(&caps, why, sizeof(why)) == 0) {
+			backend = backends[i];
+			return;
+		}
+		log_warn("%s: %s", backends[i]->name, why);
+	}
+	log_err("this machine can run no guests; control stays up");
+}
+
+static void config_line(void *ctx, const char *line)
+{
+	(void)ctx;
+	log_err("%s", line);
+}
+
+static void check_config(void)
+{
+	const char *names[BOOTMOD_MAX];
+	struct pool_stats s;
+
+	for (u32 i = 0; i < modules.count; i++)
+		names[i] = modules.mod[i].name;
+	frames_stats(&s);
+	/* What is wrong is logged line by line and marked at the VM. */
+	if (config_check_modules(&config, names, modules.count, config_line, NULL) ||
+	    config_check_host(&config, cpu_count(), s.free, config_line, NULL))
+		log_err("%s: VMs with errors will not start; the others do", CONFIG_MODULE);
+}
+
+static void read_config(void)
+{
+	const struct bootmod *m = bootmod_find(&modules, CONFIG_MODULE);
+	const char *text = m ? (const char *)m->data : "";
+
+	if (!m)
+		log_warn("no boot module named %s: default settings, no guests", CONFIG_MODULE);
+	if (config_parse(CONFIG_MODULE, text, m ? m->len : 0, &config, config_line, NULL))
+		log_err("%s: %u errors", CONFIG_MODULE, config.errors);
+	check_config();
+}
+
+int vms_init(const struct boot_info *b, char *text, size_t size)
+{
+	int err = sched_init();
+
+	if (err)
+		return err;
+	add_modules(b);
+	choose_backend();
+	read_config();
+	if (backend)
+		vm_init(backend, caps.vendor_amd, &modules);
+	pc_init();
+	fmt_snprintf(text, size, "host %s, %s%s%s, %u VMs configured", config.host.name,
+		     backend ? caps.name : "no backend", backend ? ": " : "",
+		     backend ? caps.text : "", config.vms);
+	return 0;
+}
+
+/* Every CPU comes here once, interrupts on. */
+static int cpu_on(void)
+{
+	int err = backend ? backend->cpu_on() : 0;
+
+	if (err)
+		log_err("CPU %u cannot run guests: %s", this_cpu()->id, err_name(err));
+	atomic_add(err ? &cpus_failed : &cpus_on, 1);
+	return err;
+}
+
+static NORETURN void ap_go(void)
+{
+	if (cpu_on())
+		cpu_stop();
+	sched_loop();
+}
+
+static bool all_cpus_on(void)
+{
+	u64 end = time_ns() + CPU_ON_LIMIT_MS * 1000000ull;
+
+	while (atomic_load_acquire(&cpus_on) + atomic_load_acquire(&cpus_failed) < cpu_count())
+		if (time_ns() > end)
+			return false;
+	return atomic_load_acquire(&cpus_failed) == 0;
+}
+
+static void make_vm(const struct config_vm *c)
+{
+	char why[160] = "";
+	int err;
+
+	if (!c->valid) {
+		log_err("vm %s: not created: its configuration has errors", c->name);
+		return;
+	}
+	err = vm_create(c, why, sizeof(why));
+	if (err) {
+		log_err("vm %s: not created: %s (%s)", c->name, why, err_name(err));
+		return;
+	}
+	if (!c->autostart)
+		return;
+	err = vm_start(vm_find(c->name), why, sizeof(why));
+	if (err)
+		log_err("vm %s: not started: %s (%s)", c->name, why, err_name(err));
+}
+
+void vms_go(void)
+{
+	smp_go(ap_go);
+	irq_enable();
+	if (cpu_on() || !all_cpus_on()) {
+		log_err("not all CPUs can run guests: none will start");
+		backend = NULL;
+	}
+	for (u32 i = 0; backend && i < config.vms; i++)
+		make_vm(&config.vm[i]);
+	log_info("ready");
+	sched_loop();
+}
