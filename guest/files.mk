@@ -32,3 +32,5 @@ EDGE_SRCS += guest/vm/kvmclock.c
 EDGE_SRCS += guest/vm/run.c
 EDGE_SRCS += guest/vm/vcpu.c
 EDGE_SRCS += guest/vm/vm.c
+EDGE_SRCS += guest/vm/console.c
+EDGE_SRCS += guest/vm/ctl_vm.c

@@ -14,7 +14,9 @@
 #define STS_PWRBTN 0x0100u
 #define STS_WAK	   0x8000u
 #define STS_VALID  (STS_TMR | STS_PWRBTN | STS_WAK)
-#define EN_VALID   (STS_TMR | 0x0020u | STS_PWRBTN)
+/* GBL_EN and RTC_EN can be set, as drivers check, though their status bits never come: the
+ * alarm interrupts by IRQ 8. */
+#define EN_VALID   (STS_TMR | 0x0020u | STS_PWRBTN | 0x0400u)
 
 #define CNT_SCI_EN  0x0001u
 #define CNT_SLP_TYP 0x1c00u
