@@ -52,3 +52,4 @@ EDGE_SRCS += kernel/core/ctl_host.c
 PURE_SRCS += kernel/core/pci_reset.c
 PURE_SRCS += kernel/core/pci_iso.c
 EDGE_SRCS += kernel/init/vms.c
+EDGE_SRCS += kernel/init/control.c

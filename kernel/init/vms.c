@@ -7,7 +7,6 @@
 #include "arch/hvm.h"
 #include "arch/x86/cpu.h"
 #include "devices/platform/pc.h"
-#include "guest/vm/ctl_vm.h"
 #include "guest/vm/vm.h"
 #include "kernel/base/atomic.h"
 #include "kernel/base/err.h"
@@ -16,12 +15,12 @@
 #include "kernel/core/bootmod.h"
 #include "kernel/core/cmdline.h"
 #include "kernel/core/config.h"
-#include "kernel/core/console.h"
 #include "kernel/core/frames.h"
 #include "kernel/core/log.h"
 #include "kernel/core/percpu.h"
 #include "kernel/core/sched.h"
 #include "kernel/core/timer.h"
+#include "kernel/init/control.h"
 #include "kernel/init/platform.h"
 #include "kernel/init/smp.h"
 
@@ -108,8 +107,7 @@ int vms_init(const struct boot_info *b, char *text, size_t size)
 	if (backend)
 		vm_init(backend, caps.vendor_amd, &modules);
 	pc_init();
-	console_init(&config, platform_tables());
-	err = ctl_vm_init(console_ctl(), &config);
+	err = control_init(&config, platform_tables());
 	if (err)
 		return err;
 	fmt_snprintf(text, size, "host %s, %s%s%s, %u VMs configured", config.host.name,
