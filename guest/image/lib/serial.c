@@ -50,6 +50,11 @@ void serial_printf(const char *f, ...)
 	atomic_store_release(&lock, 0);
 }
 
+void serial_seize(void)
+{
+	atomic_store_release(&lock, 0);
+}
+
 int serial_read(void)
 {
 	return inb(COM1 + 5) & LSR_DATA ? inb(COM1) : -1;

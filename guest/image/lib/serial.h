@@ -16,6 +16,9 @@ void serial_init(void);
 /** serial_printf() - format (kernel/base/fmt.h) and send; at most 255 characters. */
 void serial_printf(const char *f, ...) PRINTF_LIKE(1, 2);
 
+/** serial_seize() - a dying kernel takes the port from whoever has it. */
+void serial_seize(void);
+
 /** serial_read() - the next received byte, or -1. */
 int serial_read(void);
 

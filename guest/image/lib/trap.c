@@ -35,7 +35,6 @@ u64 gdt[SEL_TSS / 8 + 2 * MAX_CPUS] ALIGNED(16) = {
 
 static struct idt_gate idt[256] ALIGNED(16);
 static struct tss tss[MAX_CPUS];
-static u8 df_stack[MAX_CPUS][4096] ALIGNED(16);
 static struct trap_catch catches[MAX_CPUS];
 static trap_handler handler[256];
 static u32 counted[256];
@@ -107,6 +106,7 @@ bool trap_wait(u8 vector, u32 n, u32 ms)
 
 static NORETURN void trap_die(const struct trap_frame *f)
 {
+	serial_seize();
 	serial_printf("FAIL trap: unexpected vector %lu error %#lx rip %#lx cr2 %#lx cpu %u\n", f->vector,
 		      f->error, f->rip, read_cr2(), cpu_index());
 	serial_printf("rax %016lx rbx %016lx rcx %016lx rdx %016lx\n", f->rax, f->rbx, f->rcx, f->rdx);
@@ -187,8 +187,9 @@ void trap_init_cpu(u32 cpu)
 	if (cpu == 0)
 		idt_fill();
 	tss[cpu] = (struct tss){ .iomap = sizeof(struct tss) };
-	tss[cpu].rsp[0] = (u64)cpu_stacks[cpu] + STACK_SIZE;
-	tss[cpu].ist[0] = (u64)df_stack[cpu] + sizeof(df_stack[cpu]);
+	/* Below what the kernel itself uses, so that cpu_index() holds there as well. */
+	tss[cpu].rsp[0] = (u64)cpu_stacks[cpu] + STACK_SIZE / 2;
+	tss[cpu].ist[0] = (u64)cpu_stacks[cpu] + STACK_SIZE / 4;
 	gdt[sel / 8] = 0x0000890000000000ull | (sizeof(struct tss) - 1) |
 		       (base & 0xffffff) << 16 | (base & 0xff000000) << 32;
 	gdt[sel / 8 + 1] = base >> 32;
