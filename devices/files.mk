@@ -18,3 +18,5 @@ PURE_SRCS += devices/virtio/virtq.c
 PURE_SRCS += devices/virtio/virtio_pci.c
 PURE_SRCS += devices/pci/vmsix.c
 PURE_SRCS += devices/sriov/sriov_cap.c
+PURE_SRCS += devices/net/offload.c
+PURE_SRCS += devices/net/vswitch.c
