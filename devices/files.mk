@@ -20,3 +20,5 @@ PURE_SRCS += devices/pci/vmsix.c
 PURE_SRCS += devices/sriov/sriov_cap.c
 PURE_SRCS += devices/net/offload.c
 PURE_SRCS += devices/net/vswitch.c
+PURE_SRCS += devices/pci/assign_info.c
+PURE_SRCS += devices/pci/vassign.c
