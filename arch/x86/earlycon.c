@@ -12,8 +12,10 @@
 #define LSR_THRE     0x20
 #define DEBUG_PORT   0xe9
 #define POLL_LIMIT   200000 /* far above one character's time at 115200 baud */
+#define MISSES_LIMIT 8	    /* in a row: a busy emulator's port comes back, a missing one never */
 
 static bool has_com1, has_e9;
+static u32 misses;
 
 void earlycon_init(void)
 {
@@ -26,10 +28,11 @@ static void put(u8 c)
 {
 	for (u32 i = 0; !(io_in8(COM1 + COM_LSR) & LSR_THRE); i++) {
 		if (i == POLL_LIMIT) {
-			has_com1 = false;
+			has_com1 = ++misses < MISSES_LIMIT;
 			return;
 		}
 	}
+	misses = 0;
 	io_out8(COM1, c);
 }
 
