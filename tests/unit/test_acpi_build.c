@@ -96,6 +96,9 @@ TEST(fadt)
 	CHECK_EQ(get_le64(f + 176), MACHINE_PM1_CNT);
 	CHECK_EQ(get_le64(f + 212), MACHINE_PM_TMR);
 	CHECK_EQ(get_le32(f + 76), MACHINE_PM_TMR);
+	CHECK_EQ(f[88], 4); /* lengths of the blocks */
+	CHECK_EQ(f[89], 2);
+	CHECK_EQ(f[91], 4);
 	CHECK_EQ(get_le64(f + 120), MACHINE_RESET_PORT);
 	CHECK_EQ(f[128], MACHINE_RESET_VALUE);
 	CHECK_EQ(get_le16(f + 109) & 2, 0); /* no 8042 */
@@ -286,6 +289,66 @@ TEST(read_by_acpica)
 	CHECK_EQ(system(command), 0);
 }
 
+/* Shell commands in the directory of dsdt.aml, and what their output must contain. */
+static const char *const questions[][2] = {
+	{ "iasl -d dsdt.aml 2>&1; grep -o 'EisaId (\"PNP[0-9A-F]*\")' dsdt.dsl | tr -d '\\n'",
+	  "EisaId (\"PNP0A08\")EisaId (\"PNP0A03\")EisaId (\"PNP0C02\")EisaId (\"PNP0501\")"
+	  "EisaId (\"PNP0B00\")" },
+	/* _OSC with everything asked for, what is offered, an unknown revision, another UUID. */
+	{ "acpiexec -b 'evaluate \\_SB.PCI0._OSC (5B 4D DB 33 F7 1F 1C 40 96 57 74 41 C0 3D D7 66) "
+	  "1 3 (00 00 00 00 1F 00 00 00 1F 00 00 00)' dsdt.aml 2>&1",
+	  "10 00 00 00 1F 00 00 00 15 00 00 00" },
+	{ "acpiexec -b 'evaluate \\_SB.PCI0._OSC (5B 4D DB 33 F7 1F 1C 40 96 57 74 41 C0 3D D7 66) "
+	  "1 3 (00 00 00 00 1F 00 00 00 05 00 00 00)' dsdt.aml 2>&1",
+	  "00 00 00 00 1F 00 00 00 05 00 00 00" },
+	{ "acpiexec -b 'evaluate \\_SB.PCI0._OSC (5B 4D DB 33 F7 1F 1C 40 96 57 74 41 C0 3D D7 66) "
+	  "2 3 (00 00 00 00 1F 00 00 00 15 00 00 00)' dsdt.aml 2>&1",
+	  "08 00 00 00 1F 00 00 00 15 00 00 00" },
+	{ "acpiexec -b 'evaluate \\_SB.PCI0._OSC (5B 4D DB 33 F7 1F 1C 40 96 57 74 41 C0 3D D7 67) "
+	  "1 3 (00 00 00 00 1F 00 00 00 1F 00 00 00)' dsdt.aml 2>&1",
+	  "04 00 00 00 1F 00 00 00 1F 00 00 00" },
+	{ "acpiexec -b 'evaluate \\_SB.PCI0._PRT' dsdt.aml 2>&1 | grep -c 'Contains 4 Elements'",
+	  "128\n" },
+	/* Device 31, INTD: GSI 16 + (31 + 3) % 4. */
+	{ "acpiexec -b 'evaluate \\_SB.PCI0._PRT' dsdt.aml 2>&1 | grep -A3 1FFFFF | tail -1",
+	  "= 0000000000000012\n" },
+	{ "acpiexec -b 'evaluate \\_S5' dsdt.aml 2>&1", "[Integer] = 0000000000000005" },
+};
+
+TEST(run_by_acpica)
+{
+	char dir[] = "/tmp/godwit-acpi-XXXXXX", path[64], command[512], out[8192];
+	const u8 *d;
+	FILE *f;
+
+	if (system("command -v iasl >/dev/null && command -v acpiexec >/dev/null")) {
+		printf("no acpiexec here: not run by ACPICA\n");
+		return;
+	}
+	make(1, 0);
+	CHECK(mkdtemp(dir));
+	d = table_at(get_le64(find("FACP") + 140), "DSDT");
+	snprintf(path, sizeof(path), "%s/dsdt.aml", dir);
+	f = fopen(path, "w");
+	CHECK(f);
+	CHECK_EQ(fwrite(d, 1, get_le32(d + 4), f), get_le32(d + 4));
+	CHECK_EQ(fclose(f), 0);
+	for (size_t i = 0; i < sizeof(questions) / sizeof(questions[0]); i++) {
+		snprintf(command, sizeof(command), "cd %s; %s", dir, questions[i][0]);
+		f = popen(command, "r");
+		CHECK(f);
+		out[fread(out, 1, sizeof(out) - 1, f)] = '\0';
+		pclose(f);
+		if (!strstr(out, questions[i][1])) {
+			printf("%s\n%s\nnot there: %s\n", command, out, questions[i][1]);
+			exit(1);
+		}
+	}
+	snprintf(command, sizeof(command), "rm -r %s", dir);
+	CHECK_EQ(system(command), 0);
+}
+
 UNIT_MAIN({ "root_tables", root_tables }, { "fadt", fadt }, { "madt", madt }, { "mcfg", mcfg },
 	  { "sleep_type", sleep_type }, { "refused", refused }, { "aml_lengths", aml_lengths },
-	  { "aml_full", aml_full }, { "read_by_acpica", read_by_acpica })
+	  { "aml_full", aml_full }, { "read_by_acpica", read_by_acpica },
+	  { "run_by_acpica", run_by_acpica })

@@ -198,6 +198,8 @@ TEST(plan)
 		{ MIB(58), MIB(2) - 0xffff, 0x7fffffff, MIB(16), 0, true, -ENOMEM, 0, 0 },
 		{ MIB(64), ~0ull, 0x7fffffff, MIB(16), 0, true, -ENOMEM, 0, 0 },
 		{ MIB(64), 1, MIB(16), MIB(16), 0, true, -ENOMEM, 0, 0 },
+		{ MIB(64), 1, 0, MIB(16), 0, true, -ENOMEM, 0, 0 },
+		{ MIB(64), ~0ull - MIB(100), 0, MIB(16), 0, true, -ENOMEM, 0, 0 },
 		{ MIB(256), 0, 0x7fffffff, MIB(16), 2047, true, 0, MIB(16), 0 },
 		{ MIB(256), 0, 0x7fffffff, MIB(16), 2048, true, -ENOMEM, 0, 0 },
 	};
@@ -222,6 +224,20 @@ TEST(plan)
 		if (!rc)
 			CHECK_EQ(p.initrd, c->initrd_at);
 	}
+}
+
+/* A kernel that would take more gets what there is room for. */
+TEST(cmdline_room)
+{
+	struct e820_map m = map_of(MIB(256));
+	struct bzimage_plan p;
+	struct bzimage k;
+
+	make();
+	put_le32(image + 0x238, 0xffffffff);
+	CHECK_EQ(parse(&k), 0);
+	CHECK_EQ(bzimage_plan(&k, &m, 0, BZIMAGE_CMDLINE_MAX - 1, &p, why, sizeof(why)), 0);
+	CHECK_EQ(bzimage_plan(&k, &m, 0, BZIMAGE_CMDLINE_MAX, &p, why, sizeof(why)), -ENOMEM);
 }
 
 TEST(boot_params)
@@ -288,4 +304,4 @@ TEST(identity_tables)
 
 UNIT_MAIN({ "parse_good", parse_good }, { "parse_malformed", parse_malformed },
 	  { "parse_truncated", parse_truncated }, { "memory_map", memory_map }, { "plan", plan },
-	  { "boot_params", boot_params }, { "identity_tables", identity_tables })
+	  { "cmdline_room", cmdline_room }, { "boot_params", boot_params }, { "identity_tables", identity_tables })

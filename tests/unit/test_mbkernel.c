@@ -146,6 +146,17 @@ TEST(elf_malformed)
 	refused(is64, sizeof(is64) / sizeof(is64[0]), true);
 }
 
+/* An empty segment is nothing to load, wherever it claims to be. */
+TEST(elf_empty_segment)
+{
+	struct elf_image e;
+
+	make(true);
+	put_phdr(true, 1, (u64[]){ 1, TEXT, 0, 0, 0, 0 });
+	CHECK_EQ(parse(&e), 0);
+	CHECK_EQ(e.segs, 1);
+}
+
 TEST(elf_many_segments)
 {
 	struct elf_image e;
@@ -355,6 +366,7 @@ TEST(info_too_long)
 }
 
 UNIT_MAIN({ "elf_good", elf_good }, { "elf_malformed", elf_malformed },
+	  { "elf_empty_segment", elf_empty_segment },
 	  { "elf_many_segments", elf_many_segments }, { "truncated", truncated },
 	  { "header_place", header_place }, { "address_fields", address_fields }, { "plan", plan },
 	  { "info", info }, { "info_too_long", info_too_long })
