@@ -51,6 +51,7 @@ enum hvm_sysreg {
 	HVM_STAR, HVM_LSTAR, HVM_CSTAR, HVM_SFMASK, HVM_KERNEL_GS_BASE,
 	HVM_SYSENTER_CS, HVM_SYSENTER_ESP, HVM_SYSENTER_EIP, HVM_TSC_AUX, HVM_XCR0,
 	HVM_TSC_OFFSET, /* guest TSC = host TSC + offset, modulo 2^64 */
+	HVM_CR8, /* what a MOV from CR8 reads that does not exit */
 	HVM_SYSREGS
 };
 

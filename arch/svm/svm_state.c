@@ -175,6 +175,8 @@ u64 svm_get_sys(struct hvm_vcpu *v, enum hvm_sysreg reg)
 		return *p;
 	if (reg == HVM_EFER)
 		return v->vmcb->efer & ~EFER_SVME;
+	if (reg == HVM_CR8)
+		return v->vmcb->int_ctl & SVM_V_TPR;
 	return reg == HVM_XCR0 ? v->xcr0 : v->tsc_aux;
 }
 
@@ -191,6 +193,8 @@ void svm_set_sys(struct hvm_vcpu *v, enum hvm_sysreg reg, u64 value)
 	if (reg == HVM_EFER) {
 		v->vmcb->efer = value | EFER_SVME;
 		svm_tlb_flush(v);
+	} else if (reg == HVM_CR8) {
+		v->vmcb->int_ctl = (v->vmcb->int_ctl & ~SVM_V_TPR) | (value & SVM_V_TPR);
 	} else if (reg == HVM_XCR0) {
 		v->xcr0 = value;
 		if (v->loaded)

@@ -5,10 +5,13 @@
 #include "guest/vm/access.h"
 
 #include "guest/mem/walk.h"
+#include "guest/vm/cpu_state.h"
 #include "guest/vm/exit.h"
 #include "guest/vm/vm.h"
 #include "kernel/base/err.h"
 #include "kernel/base/str.h"
+
+#define APIC_TPR 0x80u
 
 void access_mmio(struct vcpu *v, gpa_t gpa, unsigned size, bool write, u64 *value)
 {
@@ -18,6 +21,8 @@ void access_mmio(struct vcpu *v, gpa_t gpa, unsigned size, bool write, u64 *valu
 		v->irq_ops->mmio(v->lapic, gpa - apic, size, write, value);
 		if (!write)
 			*value &= size_mask(size);
+		else if (gpa - apic == APIC_TPR)
+			vcpu_tpr_changed(v);
 		return;
 	}
 	spin_lock(&v->vm->lock);
@@ -38,6 +43,11 @@ static int translate(struct vcpu *v, u64 linear, bool write, gpa_t *gpa)
 	struct walk w;
 	int rc;
 
+	/* The CPU looked at the first byte of a device access only, and at none of INS and OUTS. */
+	if (unlikely(!cpu_state_canonical(linear))) {
+		(void)vcpu_gp(v); /* it failed the VM if it could not */
+		return -EFAULT;
+	}
 	vcpu_paging(v, &p);
 	rc = guest_walk(&v->vm->mem, &p, linear, write ? WALK_WRITE : WALK_READ, &w);
 	if (rc == -EFAULT)

@@ -18,7 +18,7 @@ void access_port(struct vcpu *v, u16 port, unsigned size, bool write, u64 *value
 
 /**
  * access_linear() - read or write n (1 to 8) bytes at a linear address through the guest's own
- * page tables, RAM or not. Returns 0; -EFAULT: a #PF was queued and nothing was changed;
+ * page tables, RAM or not. Returns 0; -EFAULT: a #PF or #GP was queued and nothing was changed;
  * -EIO: a page table outside RAM, the VM was failed.
  */
 int MUST_CHECK access_linear(struct vcpu *v, u64 linear, void *buf, unsigned n, bool write);

@@ -124,6 +124,7 @@ static bool move_to(struct vcpu *v, u8 cr, u64 value)
 		if (value & ~CR8_TPR)
 			return false;
 		v->irq_ops->set_tpr(v->lapic, (u8)value);
+		vcpu_tpr_changed(v);
 		return true;
 	default:
 		return false;

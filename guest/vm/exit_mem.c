@@ -34,11 +34,31 @@ static void reg_write(struct vcpu *v, const struct insn *in, u64 value)
 		*r = (*r & ~size_mask(in->size)) | (value & size_mask(in->size));
 }
 
+/*
+ * Does the operand start at the beginning of a page? An access that starts in the page before faults
+ * at that address as well. False when it is not plain to see.
+ */
+static NOINLINE bool starts_page(const struct vcpu *v, const struct insn *in)
+{
+	u64 ea = in->disp;
+
+	if (in->mode != INSN_MODE_64 || in->seg >= INSN_SEG_FS)
+		return false;
+	if (in->base < 16)
+		ea += v->regs.gpr[in->base];
+	else if (in->base == INSN_REG_RIP)
+		ea += v->regs.rip + in->len;
+	if (in->index < 16)
+		ea += v->regs.gpr[in->index] << in->scale;
+	return ea % PAGE_SIZE == 0;
+}
+
 /* MOV between a register (or immediate) and memory that lies in one page. */
-static bool is_plain_mov(const struct insn *in, gpa_t gpa)
+static bool is_plain_mov(const struct vcpu *v, const struct insn *in, gpa_t gpa)
 {
 	return in->op == INSN_MOV && (in->flags & INSN_F_MEM) && in->mem_size == in->size &&
-	       gpa % PAGE_SIZE + in->size <= PAGE_SIZE;
+	       gpa % PAGE_SIZE + in->size <= PAGE_SIZE &&
+	       (gpa % PAGE_SIZE || in->size == 1 || starts_page(v, in));
 }
 
 enum exit_result exit_mem(struct vcpu *v)
@@ -60,7 +80,7 @@ enum exit_result exit_mem(struct vcpu *v)
 	}
 	if (vcpu_decode(v, &in))
 		return EXIT_RETRY;
-	if (!is_plain_mov(&in, gpa))
+	if (!is_plain_mov(v, &in, gpa))
 		return exec_insn(v, &in);
 	if (in.flags & INSN_F_TO_REG) {
 		access_mmio(v, gpa, in.size, false, &value);

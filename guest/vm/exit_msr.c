@@ -29,6 +29,7 @@
 #define MSR_MTRR_DEF	   0x2ffu
 #define MSR_TSC_DEADLINE   0x6e0u
 #define MSR_X2APIC	   0x800u
+#define MSR_X2APIC_TPR	   0x808u
 #define MSR_X2APIC_LAST	   0x8ffu
 #define MSR_KVM_WALL	   0x4b564d00u
 #define MSR_KVM_SYSTEM	   0x4b564d01u
@@ -265,8 +266,13 @@ static bool write_plain(struct vcpu *v, u32 msr, u64 value)
 
 static bool write_msr(struct vcpu *v, u32 msr, u64 value)
 {
-	if (is_apic(msr))
-		return v->irq_ops->wrmsr(v->lapic, msr, value);
+	if (is_apic(msr)) {
+		bool ok = v->irq_ops->wrmsr(v->lapic, msr, value);
+
+		if (msr == MSR_X2APIC_TPR)
+			vcpu_tpr_changed(v);
+		return ok;
+	}
 	switch (msr) {
 	case MSR_TSC:
 		write_tsc(v, value);

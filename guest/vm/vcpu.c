@@ -112,6 +112,11 @@ void vcpu_request(struct vcpu *v, u32 bits)
 		cpu_kick(cpu);
 }
 
+void vcpu_tpr_changed(struct vcpu *v)
+{
+	v->vm->ops->set_sys(v->hv, HVM_CR8, v->irq_ops->tpr(v->lapic));
+}
+
 void vcpu_sipi(struct vcpu *v, u8 vector)
 {
 	atomic_store_relaxed(&v->sipi_vector, vector);

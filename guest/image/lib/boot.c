@@ -197,6 +197,11 @@ enum platform boot_platform(void)
 	return r.ebx == 0x4b4d564b ? PLATFORM_GODWIT : PLATFORM_METAL;
 }
 
+bool boot_lax_cpu(void)
+{
+	return boot_platform() == PLATFORM_TCG || boot_option("lax", 0);
+}
+
 /* Behind the image and behind every module. */
 static void pages_init(void)
 {

@@ -38,8 +38,14 @@ const u8 *boot_acpi(const char *sig);
 /* What this kernel runs on, by the hypervisor leaves of CPUID. */
 enum platform { PLATFORM_METAL, PLATFORM_TCG, PLATFORM_GODWIT };
 
-/** boot_platform() - PLATFORM_TCG: QEMU's own emulation, whose known gaps tests may skip. */
+/** boot_platform() - PLATFORM_TCG: QEMU's own emulation, no hypervisor between. */
 enum platform boot_platform(void);
+
+/**
+ * boot_lax_cpu() - is the processor, below any hypervisor, QEMU's emulated one (option lax=1), which
+ * checks less than a real one? What it leaves unchecked and no hypervisor intercepts is not tested.
+ */
+bool boot_lax_cpu(void);
 
 /** page_alloc() - n zeroed pages that lie together, below 4 GiB; ends the kernel when there are none. */
 void *page_alloc(u32 n);

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The guest test kernels of tests/guest/list: under Godwit, and on the bare emulator, whose
+processor is the second opinion on what each of them expects."""
+import collections
+import re
+import time
+
+from lib import paths
+from lib.registry import test
+
+LIST = paths.ROOT / "tests/guest/list"
+Line = collections.namedtuple("Line", "name cpus memory expect backends options")
+
+
+def lines():
+    for text in LIST.read_text().splitlines():
+        words = text.split("#")[0].split()
+        if words:
+            yield Line(words[0], int(words[1]), words[2], words[3], words[4].split(","), words[5:])
+
+
+def config(line):
+    options = dict(w.split("=", 1) for w in line.options if w.startswith("cpu="))
+    words = " ".join(w for w in line.options if not w.startswith("cpu="))
+    return f"""
+[host]
+name = a
+console = ttyS0
+ctl = ttyS1
+[vm t]
+memory = {line.memory}
+cpus = {line.cpus}
+cpu = {options.get('cpu', 'godwit-v1')}
+kernel = {line.name}.elf
+cmdline = lax=1 {words}
+autostart = no
+[vm bystander]
+memory = 16M
+cpus = 1
+kernel = bystander.elf
+autostart = no
+"""
+
+
+def check_result(stream, timeout):
+    match = stream.expect(r"^RESULT (\d+) passed, (\d+) failed", timeout=timeout)
+    failed = re.findall(r"^FAIL .*", stream.text, re.M)
+    assert match.group(2) == "0" and not failed, "; ".join(failed) or match.group(0)
+
+
+def check_bystander(m):
+    """The other guest goes on, unharmed."""
+    m.ctl.request("host")
+    m.com1.sendline("vm console bystander")
+    first = int(m.com1.expect(r"^tick (\d+) ok", timeout=20).group(1))
+    second = int(m.com1.expect(r"^tick (\d+) ok", timeout=20).group(1))
+    assert second > first
+    assert "tick bad" not in m.com1.text
+
+
+def wait_off(m):
+    """The guest has ended, by itself or stopped; nothing of the host complained."""
+    for _ in range(50):
+        state = m.ctl.request("vm info t")["state"]
+        if state != "running":
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"VM is {state}")
+
+
+def under_godwit(t, line):
+    modules = {f"{n}.elf": paths.BUILD / f"guest-kernels/{n}.elf" for n in (line.name, "bystander")}
+    m = t.machine(config=config(line), modules=modules, smp=2)
+    m.com1.expect("Type help", timeout=30)
+    stops = line.expect.startswith("stopped:")
+    if stops or line.name.startswith("hostile"):
+        m.ctl.request("vm start bystander")
+    m.ctl.request("vm start t")
+    m.com1.sendline("vm console t")
+    if stops:
+        m.com1.expect(line.expect.removeprefix("stopped:").replace("_", " "), timeout=60)
+    else:
+        check_result(m.com1, timeout=100)
+    if stops or line.name.startswith("hostile"):
+        m.com1.send("\x1d")
+        check_bystander(m)
+    wait_off(m)
+
+
+def on_emulator(t, line):
+    m = t.machine(kernel=paths.BUILD / f"guest-kernels/{line.name}.elf", cpu="max", iommu="",
+                  smp=line.cpus, memory=128, append=" ".join(line.options))
+    check_result(m.com1, timeout=60)
+    assert m.wait_exit() == ("error", 1)    # debug-exit of 0
+
+
+def register(line):
+    kernels = (f"guest-kernels/{line.name}.elf", "guest-kernels/bystander.elf")
+    suffix = f"{line.name}_{line.cpus}"
+    for backend, run in (("svm", under_godwit), ("tcg", on_emulator)):
+        if backend not in line.backends:
+            continue
+        needs = kernels + (("godwit.elf",) if backend == "svm" else ())
+
+        def body(t, line=line, run=run):
+            run(t, line)
+        body.__name__ = f"{suffix}_{backend}"
+        body.__module__ = __name__
+        test(timeout=150, needs=needs)(body)
+
+
+for entry in lines():
+    register(entry)
