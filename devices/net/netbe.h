@@ -38,8 +38,8 @@ const char *net_drop_name(enum net_drop why);
 struct netbe_ops {
 	/* caps() - NETBE_ bits, now. */
 	u32 (*caps)(void *ctx);
-	/* send() - take f out of the switch; its bytes are valid during the call only, and the switch
-	 * must not be called back. */
+	/* send() - take f out of the switch; its bytes are valid during the call only, and the
+	 * switch must not be called back. */
 	enum net_drop (*send)(void *ctx, const struct frame *f);
 	/* flush() - a burst is over: publish, interrupt, ring the doorbell. */
 	void (*flush)(void *ctx);

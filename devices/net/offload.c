@@ -129,10 +129,10 @@ static u32 frame_sum(const struct frame *f, u32 off)
 
 bool offload_check(const struct frame *f)
 {
-	if (f->gso != FRAME_NO_GSO && (!(f->flags & FRAME_CSUM) || f->gso_size < OFFLOAD_MIN_SEGMENT))
-		return false;
 	if (!(f->flags & FRAME_CSUM))
-		return true;
+		return f->gso == FRAME_NO_GSO;
+	if (f->gso != FRAME_NO_GSO && f->gso_size < OFFLOAD_MIN_SEGMENT)
+		return false;
 	return f->csum_start >= ETH_HEADER &&
 	       (u32)f->csum_start + f->csum_offset + 2u <= f->head_len;
 }
@@ -153,29 +153,30 @@ struct layout {
 	bool v6;
 };
 
+/* Is the transport header, of protocol proto, where an IP header of this kind ends? */
+static bool ip_fits(const u8 *ip, bool v6, u32 len, u32 proto)
+{
+	if (!v6)
+		return len >= 20 && len == (ip[0] & 15u) * 4u && ip[9] == proto;
+	/* Extension headers may lie between: whoever wants them looks at them. */
+	return len > 40 || (len == 40 && ip[6] == proto);
+}
+
 static bool parse(const struct frame *f, struct layout *l)
 {
-	const u8 *ip = f->head + ETH_HEADER;
-	u32 proto = f->gso == FRAME_UDP ? PROTO_UDP : PROTO_TCP, need = f->gso == FRAME_UDP ? 8 : 20;
+	bool udp = f->gso == FRAME_UDP;
+	u32 need = udp ? 8 : 20;
 	u16 type = get_be16(f->head + 12);
 
 	l->l4 = f->csum_start;
 	l->v6 = type == 0x86dd;
-	if (!l->v6 && type != 0x0800)
+	if ((!l->v6 && type != 0x0800) || (!udp && l->v6 != (f->gso == FRAME_TCP6)))
 		return false;
-	if ((f->gso == FRAME_TCP4 && l->v6) || (f->gso == FRAME_TCP6 && !l->v6))
+	if (f->head_len < l->l4 + need || f->csum_offset != (udp ? 6 : 16))
 		return false;
-	if (f->head_len < l->l4 + need || f->csum_offset != (f->gso == FRAME_UDP ? 6 : 16))
+	if (!ip_fits(f->head + ETH_HEADER, l->v6, l->l4 - ETH_HEADER, udp ? PROTO_UDP : PROTO_TCP))
 		return false;
-	if (l->v6) {
-		/* Extension headers may lie between: whoever wants them looks at them. */
-		if (l->l4 < ETH_HEADER + 40u || (l->l4 == ETH_HEADER + 40u && ip[6] != proto))
-			return false;
-	} else if (l->l4 < ETH_HEADER + 20u || ip[9] != proto ||
-		   l->l4 != ETH_HEADER + (ip[0] & 15u) * 4u) {
-		return false;
-	}
-	l->hdr = l->l4 + (proto == PROTO_TCP ? (u32)(f->head[l->l4 + 12] >> 4) * 4u : 8u);
+	l->hdr = l->l4 + (udp ? 8u : (u32)(f->head[l->l4 + 12] >> 4) * 4u);
 	return l->hdr >= l->l4 + need && l->hdr <= f->head_len && l->hdr < frame_len(f);
 }
 

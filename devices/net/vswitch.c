@@ -308,7 +308,7 @@ static void finish_and_hand_over(struct vswitch *sw, const struct frame *f, u32 
 static void deliver(struct vswitch *sw, u32 from, u32 to, const struct frame *f, u64 now)
 {
 	struct vswitch_port *p = &sw->port[to];
-	bool tagged;
+	bool tagged = false;
 
 	if (to == from || !p->used)
 		return;
@@ -364,9 +364,31 @@ static enum net_drop untag(const struct vswitch_port *p, struct frame *f)
 	return NET_OK;
 }
 
-static enum net_drop admit(struct vswitch *sw, u32 id, struct frame *f, u64 now)
+/* May port id send from this source address? */
+static bool source_ok(struct vswitch *sw, u32 id, const struct frame *f, u64 now)
+{
+	const struct vswitch_config *c = &sw->port[id].cfg;
+
+	if (mac_is_group(f->head + 6) || (!c->open && memcmp(f->head + 6, c->mac, 6) != 0))
+		return false;
+	return learn(sw, id, f->head + 6, f->vlan, now);
+}
+
+static enum net_drop group_ok(struct vswitch_port *p, const struct frame *f, u64 now)
 {
 	static const u8 link_local[5] = { 0x01, 0x80, 0xc2, 0x00, 0x00 };
+
+	/* IEEE 802.1Q §8.6.3: ..:00 to ..:0F are for the bridge itself. */
+	if (!memcmp(f->head, link_local, 5) && f->head[5] < 0x10)
+		return NET_DROP_RESERVED;
+	if (bucket_wait(&p->storm, now))
+		return NET_DROP_STORM;
+	bucket_take(&p->storm, 1);
+	return NET_OK;
+}
+
+static enum net_drop admit(struct vswitch *sw, u32 id, struct frame *f, u64 now)
+{
 	struct vswitch_port *p = &sw->port[id];
 	enum net_drop rc;
 
@@ -382,19 +404,9 @@ static enum net_drop admit(struct vswitch *sw, u32 id, struct frame *f, u64 now)
 		return NET_DROP_OVERSIZE;
 	if (!offload_check(f))
 		return NET_DROP_OFFLOAD;
-	if (mac_is_group(f->head + 6) ||
-	    (!p->cfg.open && memcmp(f->head + 6, p->cfg.mac, 6) != 0) ||
-	    !learn(sw, id, f->head + 6, f->vlan, now))
+	if (!source_ok(sw, id, f, now))
 		return NET_DROP_SPOOF;
-	/* IEEE 802.1Q §8.6.3: ..:00 to ..:0F are for the bridge itself. */
-	if (!memcmp(f->head, link_local, 5) && f->head[5] < 0x10)
-		return NET_DROP_RESERVED;
-	if (mac_is_group(f->head)) {
-		if (bucket_wait(&p->storm, now))
-			return NET_DROP_STORM;
-		bucket_take(&p->storm, 1);
-	}
-	return NET_OK;
+	return mac_is_group(f->head) ? group_ok(p, f, now) : NET_OK;
 }
 
 enum net_drop vswitch_send(struct vswitch *sw, u32 id, struct frame *f, u64 now)

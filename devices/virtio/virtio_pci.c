@@ -26,6 +26,8 @@
 #define BAR_ISR	   0x1000u
 #define BAR_DEVICE 0x2000u
 #define BAR_NOTIFY 0x3000u
+#define BAR_TABLE  0x4000u
+#define BAR_PBA	   0x5000u
 #define NOTIFY_STEP 4u
 
 #define COMMON_LEN 0x3cu
@@ -43,16 +45,15 @@
 
 static void update_intx(struct virtio_dev *d)
 {
-	bool level = vcfg_set_intx(&d->cfg, d->isr != 0) && !d->env.msix_on(d->env.ctx);
+	bool level = vcfg_set_intx(&d->cfg, d->isr != 0) && !vmsix_on(&d->msix);
 
 	d->env.intx(d->env.ctx, level);
 }
 
 static void interrupt(struct virtio_dev *d, u16 vector, u8 isr)
 {
-	if (d->env.msix_on(d->env.ctx)) {
-		if (vector < d->env.vectors)
-			d->env.msix_raise(d->env.ctx, vector);
+	if (vmsix_on(&d->msix)) {
+		(void)vmsix_notify(&d->msix, vector);
 		return;
 	}
 	d->isr |= isr;
@@ -192,7 +193,7 @@ static void set_features(struct virtio_dev *d, u32 v)
 
 static u16 checked_vector(const struct virtio_dev *d, u64 v)
 {
-	return v < d->env.vectors ? (u16)v : VIRTIO_NO_VECTOR;
+	return v < d->msix.count ? (u16)v : VIRTIO_NO_VECTOR;
 }
 
 /* Addresses, 8 bytes each, may be written by halves. */
@@ -316,6 +317,14 @@ static u64 common_read(struct virtio_dev *d, u32 off, unsigned size)
 
 /* ---- the BAR -------------------------------------------------------------------------------- */
 
+static void msix_io(struct virtio_dev *d, u32 page, u32 in, unsigned size, bool write, u64 *value)
+{
+	if (page == BAR_TABLE && in + size <= d->msix.count * 16u)
+		vmsix_table_io(&d->msix, in, size, write, value);
+	else if (page == BAR_PBA && in + size <= sizeof(d->msix_pba))
+		vmsix_pba_io(&d->msix, in, size, write, value);
+}
+
 void virtio_pci_bar(void *ctx, u64 off, unsigned size, bool write, u64 *value)
 {
 	struct virtio_dev *d = ctx;
@@ -338,6 +347,8 @@ void virtio_pci_bar(void *ctx, u64 off, unsigned size, bool write, u64 *value)
 		in /= NOTIFY_STEP;
 		if (virtio_live(d) && d->vq[in].running)
 			d->ops->kick(d, in);
+	} else {
+		msix_io(d, page, in, size, write, value);
 	}
 }
 
@@ -362,8 +373,12 @@ static void cfg_read(void *ctx, u32 off, unsigned size)
 
 	if (!ranges_overlap(off, size, d->access_cap + 16u, 4) || !access_window(d, &at, &n))
 		return;
+	if (d->env.enter)
+		d->env.enter(d->env.ctx);
 	virtio_pci_bar(d, at, n, false, &v);
 	memcpy(d->cfg.value + d->access_cap + 16u, &v, n);
+	if (d->env.leave)
+		d->env.leave(d->env.ctx);
 }
 
 static void cfg_written(void *ctx, u32 off, unsigned size)
@@ -373,16 +388,27 @@ static void cfg_written(void *ctx, u32 off, unsigned size)
 	u32 at;
 	u64 v;
 
-	if (ranges_overlap(off, size, PCI_COMMAND, 2)) {
-		update_intx(d);
+	if (d->env.enter)
+		d->env.enter(d->env.ctx);
+	vmsix_written(&d->msix, &d->cfg, off, size);
+	/* Of what may be written, all but the BARs bears on interrupts or bus mastering. */
+	update_intx(d);
+	if (ranges_overlap(off, size, PCI_COMMAND, 2))
 		kick_all(d);
-	}
 	if (ranges_overlap(off, size, d->access_cap + 16u, 4) && access_window(d, &at, &n)) {
 		v = vcfg_get32(&d->cfg, d->access_cap + 16u) & size_mask(n);
 		virtio_pci_bar(d, at, n, true, &v);
 	}
-	if (d->env.cfg_written)
-		d->env.cfg_written(d->env.ctx, off, size);
+	if (d->env.leave)
+		d->env.leave(d->env.ctx);
+}
+
+static void msix_raise(void *ctx, u16 vector, u64 address, u32 data)
+{
+	struct virtio_dev *d = ctx;
+
+	(void)vector;
+	d->env.msi(d->env.ctx, address, data);
 }
 
 static void bar_map(void *ctx, unsigned bar, u64 base, u64 size)
@@ -423,6 +449,7 @@ void virtio_pci_init(struct virtio_dev *d, const struct virtio_ops *ops, u64 fea
 				      .revision = REVISION,
 				      .irq_pin = 1 };
 	const struct vcfg_env cfg_env = { d, bar_map, bar_unmap, cfg_written, cfg_read };
+	const struct vmsix_env msix_env = { .ctx = d, .raise = msix_raise };
 	u8 cap;
 
 	ASSERT(nqueues <= VIRTIO_MAX_QUEUES);
@@ -441,6 +468,8 @@ void virtio_pci_init(struct virtio_dev *d, const struct virtio_ops *ops, u64 fea
 	vcfg_set32(&d->cfg, d->access_cap + 8u, 0, ~0u);
 	vcfg_set32(&d->cfg, d->access_cap + 12u, 0, ~0u);
 	vcfg_set32(&d->cfg, d->access_cap + 16u, 0, ~0u);
+	vmsix_init(&d->msix, (u16)(nqueues + 1u), d->msix_table, d->msix_pba, &msix_env);
+	vmsix_add_cap(&d->msix, &d->cfg, VIRTIO_BAR, BAR_TABLE, VIRTIO_BAR, BAR_PBA);
 	vcfg_seal(&d->cfg);
 	device_reset(d);
 }
@@ -449,6 +478,7 @@ void virtio_pci_reset(struct virtio_dev *d)
 {
 	device_reset(d);
 	d->generation = 0;
+	vmsix_reset(&d->msix);
 	vcfg_reset(&d->cfg);
 }
 
@@ -472,8 +502,7 @@ static int resume_queue(struct virtio_dev *d, unsigned i)
 	int rc;
 
 	if (d->size[i] > VIRTQ_MAX_SIZE || d->enabled[i] > 1 || d->pos_wrap[i] > 3 ||
-	    d->vector[i] != (d->vector[i] == VIRTIO_NO_VECTOR ? VIRTIO_NO_VECTOR :
-							checked_vector(d, d->vector[i])))
+	    d->vector[i] != checked_vector(d, d->vector[i]))
 		return -EINVAL;
 	if (!d->enabled[i])
 		return 0;
@@ -491,12 +520,14 @@ int virtio_pci_resume(struct virtio_dev *d)
 
 	if ((d->status & VIRTIO_STATUS_FEATURES_OK) ? !features_good(d) : d->status & 4)
 		return -EINVAL;
-	if (d->config_vector != VIRTIO_NO_VECTOR && d->config_vector >= d->env.vectors)
+	if (d->config_vector != checked_vector(d, d->config_vector))
 		return -EINVAL;
 	for (unsigned i = 0; i < d->nqueues && !rc; i++)
 		rc = resume_queue(d, i);
 	if (!rc)
 		rc = vcfg_resume(&d->cfg);
+	if (!rc)
+		rc = vmsix_resume(&d->msix, &d->cfg);
 	if (rc)
 		return rc;
 	update_intx(d);

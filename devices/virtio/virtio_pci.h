@@ -7,6 +7,7 @@
 #define DEVICES_VIRTIO_VIRTIO_PCI_H
 
 #include "devices/pci/vcfg.h"
+#include "devices/pci/vmsix.h"
 #include "devices/virtio/virtq.h"
 #include "guest/vm/vdev.h"
 
@@ -30,9 +31,15 @@
 
 #define VIRTIO_NO_VECTOR 0xffffu
 
-/* The one memory BAR: a page each for the common registers, ISR, device registers, doorbells. */
+/*
+ * The one memory BAR: a page each for the common registers, ISR, device registers, doorbells,
+ * MSI-X table, its pending bits.
+ */
 #define VIRTIO_BAR	0u
-#define VIRTIO_BAR_SIZE 0x4000u
+#define VIRTIO_BAR_SIZE 0x8000u
+
+/* One for each queue, one for changes of the configuration. */
+#define VIRTIO_VECTORS (VIRTIO_MAX_QUEUES + 1u)
 
 struct virtio_dev;
 
@@ -57,15 +64,14 @@ struct virtio_env {
 	void *ctx;
 	void (*bar_map)(void *ctx, unsigned bar, u64 base, u64 size);
 	void (*bar_unmap)(void *ctx, unsigned bar, u64 base, u64 size);
-	/* cfg_written() - as vcfg_env.written; for the MSI-X capability. */
-	void (*cfg_written)(void *ctx, u32 off, unsigned size);
-	/* msix_on() - is MSI-X enabled? msix_raise() - vector is below 'vectors'. */
-	bool (*msix_on)(void *ctx);
-	void (*msix_raise)(void *ctx, u16 vector);
+	/* enter(), leave() - NULL, or called around what reaches the device by configuration space:
+	 * the bus has a lock of its own. */
+	void (*enter)(void *ctx);
+	void (*leave)(void *ctx);
+	void (*msi)(void *ctx, u64 address, u32 data);
 	void (*intx)(void *ctx, bool level);
 	/* broken() - the device stopped for what its driver did; for the log. */
 	void (*broken)(void *ctx, unsigned queue, const char *why);
-	u16 vectors;
 };
 
 struct virtio_dev {
@@ -77,6 +83,7 @@ struct virtio_dev {
 	u64 offered;
 	u16 nqueues;
 	struct virtq vq[VIRTIO_MAX_QUEUES];
+	struct vmsix msix;
 
 	/* The machine's state from here on. */
 	u64 features;	/* what the driver takes */
@@ -90,11 +97,13 @@ struct virtio_dev {
 	/* Written by virtio_pci_quiesce() only. */
 	u16 pos_avail[VIRTIO_MAX_QUEUES], pos_used[VIRTIO_MAX_QUEUES];
 	u8 pos_wrap[VIRTIO_MAX_QUEUES];
+	u64 msix_table[VMSIX_TABLE_WORDS(VIRTIO_VECTORS)];
+	u64 msix_pba[VMSIX_PBA_WORDS(VIRTIO_VECTORS)];
 };
 
 /**
  * virtio_pci_init() - a device with nqueues queues, offering features besides those of the ring.
- * The MSI-X capability is added by the caller afterwards, then vcfg_seal(). mem outlives it.
+ * mem outlives it.
  */
 void virtio_pci_init(struct virtio_dev *d, const struct virtio_ops *ops, u64 features, u16 nqueues,
 		     const struct virtq_mem *mem, const struct virtio_env *env);
@@ -147,6 +156,7 @@ int MUST_CHECK virtio_pci_resume(struct virtio_dev *d);
 	VMSTATE(t, m.isr, VMS_U8), VMSTATE_ARRAY(t, m.size, VMS_U16),                      \
 	VMSTATE_ARRAY(t, m.vector, VMS_U16), VMSTATE_ARRAY(t, m.enabled, VMS_U8),          \
 	VMSTATE_ARRAY(t, m.part, VMS_U64), VMSTATE_ARRAY(t, m.pos_avail, VMS_U16),         \
-	VMSTATE_ARRAY(t, m.pos_used, VMS_U16), VMSTATE_ARRAY(t, m.pos_wrap, VMS_U8)
+	VMSTATE_ARRAY(t, m.pos_used, VMS_U16), VMSTATE_ARRAY(t, m.pos_wrap, VMS_U8),     \
+	VMSTATE_ARRAY(t, m.msix_table, VMS_U64), VMSTATE_ARRAY(t, m.msix_pba, VMS_U64)
 
 #endif

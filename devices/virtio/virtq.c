@@ -206,22 +206,32 @@ static int indirect_desc(struct virtq *q, gpa_t gpa, struct desc *d)
 	return 0;
 }
 
-/* A table of its own that takes the place of the chain's last descriptor. */
-static int walk_indirect(struct virtq *q, struct virtq_chain *c, const struct desc *table)
+static int check_indirect(struct virtq *q, const struct desc *table)
 {
-	u32 n = table->len / DESC_BYTES, i = 0, steps = 0;
 	u64 end;
 
 	if (!q->s.indirect)
 		return shut(q, "indirect descriptor without the feature");
 	if (table->flags & DESC_NEXT)
 		return shut(q, "indirect descriptor with a next one");
-	if (!n || table->len % DESC_BYTES || n > VIRTQ_MAX_SIZE ||
+	if (!table->len || table->len % DESC_BYTES || table->len > VIRTQ_MAX_SIZE * DESC_BYTES ||
 	    !checked_add(table->addr, table->len, &end))
 		return shut(q, "bad length of an indirect table");
+	return 0;
+}
+
+/* A table of its own that takes the place of the chain's last descriptor. */
+static int walk_indirect(struct virtq *q, struct virtq_chain *c, const struct desc *table)
+{
+	u32 n = table->len / DESC_BYTES, i = 0, steps = 0;
+	int rc = check_indirect(q, table);
+
+	if (rc)
+		return rc;
 	for (;;) {
 		struct desc d;
-		int rc = indirect_desc(q, table->addr + i * DESC_BYTES, &d);
+
+		rc = indirect_desc(q, table->addr + i * DESC_BYTES, &d);
 
 		if (rc)
 			return rc;

@@ -225,10 +225,11 @@ TEST(intx)
 	virtio_config_changed(&dev);
 	CHECK_EQ(vp_read(&p, p.isr, 1), 2);
 	/* MSI-X goes off in mid-flight: what comes next is a line again. */
-	p.msix = true;
+	vp_msix(&p, true);
+	CHECK(!p.line);
 	echo_once(0);
 	CHECK(!p.line);
-	p.msix = false;
+	vp_msix(&p, false);
 	echo_once(0);
 	CHECK(p.line);
 	vd_ram_free(&ram);

@@ -12,7 +12,7 @@
 #include "vring_driver.h"
 
 #define VP_BASE	   0xc1000000u
-#define VP_VECTORS 12u
+#define VP_VECTORS (VIRTIO_MAX_QUEUES + 1)
 
 struct vp {
 	struct virtio_dev *dev;
@@ -22,6 +22,7 @@ struct vp {
 	u32 breaks;
 	const char *why;
 	u32 common, isr, device, notify, step; /* offsets in the BAR */
+	u32 msix_cap, table;
 	u64 features;
 	struct vd vd[VIRTIO_MAX_QUEUES];
 	gpa_t next; /* free RAM */
@@ -41,15 +42,11 @@ static void vp_unmap(void *ctx, unsigned bar, u64 base, u64 size)
 	((struct vp *)ctx)->mapped = false;
 }
 
-static bool vp_msix_on(void *ctx)
+/* The message of vector n is data 20h + n. */
+static void vp_msi(void *ctx, u64 address, u32 data)
 {
-	return ((struct vp *)ctx)->msix;
-}
-
-static void vp_raise(void *ctx, u16 vector)
-{
-	CHECK(vector < VP_VECTORS);
-	((struct vp *)ctx)->irqs[vector]++;
+	CHECK(address == 0xfee00000 && data - 0x20 < VP_VECTORS);
+	((struct vp *)ctx)->irqs[data - 0x20]++;
 }
 
 static void vp_intx(void *ctx, bool level)
@@ -68,8 +65,12 @@ static void vp_broken(void *ctx, unsigned queue, const char *why)
 
 static inline struct virtio_env vp_env(struct vp *p)
 {
-	return (struct virtio_env){ p, vp_map, vp_unmap, NULL, vp_msix_on, vp_raise, vp_intx,
-				    vp_broken, VP_VECTORS };
+	return (struct virtio_env){ .ctx = p,
+				    .bar_map = vp_map,
+				    .bar_unmap = vp_unmap,
+				    .msi = vp_msi,
+				    .intx = vp_intx,
+				    .broken = vp_broken };
 }
 
 static inline void vp_write(struct vp *p, u32 off, unsigned size, u64 v)
@@ -83,6 +84,12 @@ static inline u64 vp_read(struct vp *p, u32 off, unsigned size)
 
 	virtio_pci_bar(p->dev, off, size, false, &v);
 	return v;
+}
+
+static inline void vp_msix(struct vp *p, bool on)
+{
+	p->msix = on;
+	vcfg_write(&p->dev->cfg, p->msix_cap + 2, 2, on ? 0x8000 : 0);
 }
 
 /* Power on: BAR placed, bus master; the registers as the capabilities say. */
@@ -102,6 +109,8 @@ static inline void vp_probe(struct vp *p, struct virtio_dev *dev, struct vd_ram 
 	for (cap = vcfg_read(c, PCI_CAP_POINTER, 1); cap; cap = vcfg_read(c, cap + 1, 1)) {
 		u32 type = vcfg_read(c, cap + 3, 1), off = vcfg_read(c, cap + 8, 4);
 
+		if (vcfg_read(c, cap, 1) == PCI_CAP_MSIX)
+			p->msix_cap = cap, p->table = vcfg_read(c, cap + 4, 4) & ~7u;
 		if (vcfg_read(c, cap, 1) != PCI_CAP_VENDOR)
 			continue;
 		if (type == 1)
@@ -113,7 +122,13 @@ static inline void vp_probe(struct vp *p, struct virtio_dev *dev, struct vd_ram 
 		else if (type == 4)
 			p->device = off;
 	}
-	CHECK(p->step && p->isr && p->notify);
+	CHECK(p->step && p->isr && p->notify && p->msix_cap);
+	for (u32 i = 0; p->msix && i < (vcfg_read(c, p->msix_cap + 2, 2) & 0x7ff) + 1; i++) {
+		vp_write(p, p->table + i * 16, 4, 0xfee00000);
+		vp_write(p, p->table + i * 16 + 8, 4, 0x20 + i);
+		vp_write(p, p->table + i * 16 + 12, 4, 0);
+	}
+	vp_msix(p, p->msix);
 }
 
 static inline u64 vp_offered(struct vp *p)
