@@ -7,3 +7,4 @@ PURE_SRCS += iommu/vtd/vtd_tbl.c
 PURE_SRCS += iommu/vtd/vtd_qi.c
 PURE_SRCS += iommu/amdvi/amdvi_tbl.c
 PURE_SRCS += iommu/amdvi/amdvi_cmd.c
+PURE_SRCS += iommu/resv.c
