@@ -80,12 +80,14 @@ struct iommu_driver {
 	/* irq_set() - vector 0 blocks. */
 	int (*irq_set)(u32 unit, u16 bdf, u16 index, u8 vector, u32 dest) MUST_CHECK;
 	void (*irq_release)(u32 unit, u16 bdf, u16 index, u16 count);
+	/* irq_drop() - block and release all of bdf. */
+	void (*irq_drop)(u32 unit, u16 bdf);
 	/* irq_message() - of interrupt i of the block at first. */
 	struct iommu_msi (*irq_message)(u16 first, u16 i);
 	/* irq_dest_max() - highest APIC id that can be a destination. */
 	u32 (*irq_dest_max)(void);
 
-	/* ioapic() - redirection entry for input pin of the I/O APIC with that id. */
+	/* ioapic() - redirection entry for an input of the I/O APIC with that id. -ENODEV, -ENOSPC. */
 	int (*ioapic)(u8 id, u32 pin, const struct iommu_line *l, u64 *rte) MUST_CHECK;
 
 	/* fault_irq() - let the unit announce faults by this vector. */

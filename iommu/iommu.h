@@ -6,6 +6,7 @@
  * A function is in exactly one of these states:
  *   quarantine   all its DMA and interrupts are blocked (its firmware-reserved memory excepted)
  *   attached     its DMA goes through one domain's table, nothing else is reachable
+ * Without IOMMU iommu_attach() answers -ENODEV and drivers use memory as it is.
  * Before iommu_init(), and on a machine without IOMMU, every function can reach all memory.
  *
  * Locks: all functions take the IOMMU's lock (rank LOCK_DOM) themselves; the caller may hold locks
@@ -112,7 +113,7 @@ int MUST_CHECK iommu_unmap(struct iommu_domain *d, iova_t iova, u64 len);
 int MUST_CHECK iommu_protect(struct iommu_domain *d, iova_t iova, u64 len, u64 rights);
 
 /** iommu_lookup() - where iova leads. -EFAULT: nowhere. *left: bytes mapped on from there, at least. */
-int MUST_CHECK iommu_lookup(const struct iommu_domain *d, iova_t iova, hpa_t *hpa, u64 *left);
+int MUST_CHECK iommu_lookup(struct iommu_domain *d, iova_t iova, hpa_t *hpa, u64 *left);
 
 /* ---- devices ------------------------------------------------------------------------------- */
 
@@ -128,13 +129,14 @@ int MUST_CHECK iommu_check(u16 bdf, char *why, size_t why_size);
  * iommu_attach() - from quarantine into d. Its bus mastering is the caller's to switch on afterwards.
  * Memory that firmware reserves for it becomes mapped one to one in the host's domain; into
  * any other such a function is refused. Returns 0; -ENODEV (no unit serves it), -EBUSY (attached
- * already), -EPERM (reserved memory), -ENOSPC, -ENOMEM, -ETIMEDOUT (it is still blocked).
+ * already), -EPERM (reserved memory), -ENOTSUP (shares its requester id with others), -ENOSPC,
+ * -ENOMEM, -ETIMEDOUT (it is still blocked).
  */
 int MUST_CHECK iommu_attach(struct iommu_domain *d, u16 bdf);
 
 /**
  * iommu_detach() - back into quarantine; the function has been quiesced or reset. Its interrupts
- * are freed. Returns 0; -ENOENT (not attached); -ETIMEDOUT: blocked in the table, bus
+ * are freed: records of them are not to be used any more. Returns 0; -ENOENT (not attached); -ETIMEDOUT: blocked in the table, bus
  * mastering off, but its unit did not confirm: memory it could reach must not be used again.
  */
 int MUST_CHECK iommu_detach(u16 bdf);
@@ -161,8 +163,8 @@ struct iommu_msi {
 /**
  * iommu_irq_alloc() - count interrupts for an attached function, all blocked: a power of two up to 32
  * for MSI, any up to 256 for MSI-X (one call for the whole table, or one a vector). Works without
- * interrupt remapping too (count 1 only): messages are the plain ones then. Returns 0; -EINVAL,
- * -ENODEV (not attached), -ENOSPC (table full, logged), -ENOMEM.
+ * interrupt remapping too, for any function: messages are the plain ones then, each on its own, so
+ * MSI can have one only. Returns 0; -EINVAL, -ENODEV (not attached), -ENOSPC (table full, logged).
  */
 int MUST_CHECK iommu_irq_alloc(u16 bdf, u16 count, struct iommu_irq *out);
 

@@ -22,6 +22,7 @@ static struct {
 	u32 base, inputs;
 } chips[IOAPIC_MAX];
 static u32 nchips;
+static int (*remap)(const struct ioapic_route *r, u64 *rte);
 
 static u32 reg_read(u32 chip, u32 reg)
 {
@@ -62,19 +63,66 @@ static bool find(u32 gsi, u32 *chip, u32 *reg)
 	return false;
 }
 
+static int write_route(u32 chip, u32 reg, const struct ioapic_route *r)
+{
+	u64 rte = (u64)r->dest << 56 | (r->level ? RTE_LEVEL : 0) |
+		  (r->active_low ? RTE_ACTIVE_LOW : 0) | r->vector;
+	int err = 0;
+
+	if (remap)
+		err = remap(r, &rte);
+	else if (r->dest > 0xff)
+		err = -ERANGE;
+	reg_write(chip, reg, RTE_MASKED);
+	if (err)
+		return err;
+	reg_write(chip, reg + 1, (u32)(rte >> 32));
+	reg_write(chip, reg, (u32)rte);
+	return 0;
+}
+
 int ioapic_route(u32 gsi, u8 vector, u32 dest, bool level, bool active_low)
 {
+	struct ioapic_route r = {
+		.vector = vector, .dest = dest, .level = level, .active_low = active_low
+	};
 	u32 chip, reg;
 
 	if (!find(gsi, &chip, &reg))
 		return -ENODEV;
-	if (dest > 0xff)
-		return -ERANGE;
-	reg_write(chip, reg, RTE_MASKED);
-	reg_write(chip, reg + 1, dest << 24);
-	reg_write(chip, reg,
-		  (level ? RTE_LEVEL : 0) | (active_low ? RTE_ACTIVE_LOW : 0) | vector);
-	return 0;
+	r.gsi_base = chips[chip].base;
+	r.pin = gsi - r.gsi_base;
+	return write_route(chip, reg, &r);
+}
+
+static int rewrite(u32 chip, u32 pin)
+{
+	u32 reg = REG_RTE + 2 * pin, lo = reg_read(chip, reg);
+	struct ioapic_route r = {
+		.gsi_base = chips[chip].base,
+		.pin = pin,
+		.vector = (u8)lo,
+		.dest = reg_read(chip, reg + 1) >> 24,
+		.level = (lo & RTE_LEVEL) != 0,
+		.active_low = (lo & RTE_ACTIVE_LOW) != 0,
+	};
+
+	return lo & RTE_MASKED ? 0 : write_route(chip, reg, &r);
+}
+
+int ioapic_set_remap(int (*fn)(const struct ioapic_route *r, u64 *rte))
+{
+	int first = 0;
+
+	remap = fn;
+	for (u32 c = 0; c < nchips; c++) {
+		for (u32 i = 0; i < chips[c].inputs; i++) {
+			int err = rewrite(c, i);
+
+			first = first ? first : err;
+		}
+	}
+	return first;
 }
 
 void ioapic_mask(u32 gsi, bool masked)

@@ -20,6 +20,22 @@ int MUST_CHECK ioapic_add(volatile void *mmio, u32 gsi_base);
  */
 int MUST_CHECK ioapic_route(u32 gsi, u8 vector, u32 dest, bool level, bool active_low);
 
+/* What a redirection entry has to express. */
+struct ioapic_route {
+	u32 gsi_base; /* of the I/O APIC, */
+	u32 pin;      /* and its input */
+	u8 vector;
+	u32 dest;
+	bool level, active_low;
+};
+
+/**
+ * ioapic_set_remap() - from now on fn gives the redirection entry of each route (interrupt remapping);
+ * routes made before are written anew. fn returns 0 or an error, which ioapic_route() returns.
+ * The first error for an existing route is returned here; that input is masked. Boot CPU.
+ */
+int MUST_CHECK ioapic_set_remap(int (*fn)(const struct ioapic_route *r, u64 *rte));
+
 /** ioapic_mask() - mask or unmask gsi; nothing happens when there is no such input. */
 void ioapic_mask(u32 gsi, bool masked);
 
