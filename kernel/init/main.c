@@ -143,6 +143,7 @@ static const struct boot_step steps[] = {
 	{ "interrupts", platform_interrupts },
 	{ "cpus", step_cpus },
 	{ "pci", step_pci },
+	{ "iommu", platform_iommu },
 	{ "audit", step_audit },
 	{ "guests", step_guests },
 };

@@ -8,6 +8,7 @@
 #include "arch/x86/ioapic.h"
 #include "arch/x86/lapic.h"
 #include "arch/x86/pic.h"
+#include "iommu/iommu.h"
 #include "kernel/base/err.h"
 #include "kernel/base/fmt.h"
 #include "kernel/base/str.h"
@@ -190,4 +191,20 @@ int platform_pci(char *text, size_t size)
 	fmt_snprintf(text, size, "%u functions, %u bytes of configuration space each", pci_count(),
 		     pci_cfg_host()->space);
 	return err;
+}
+
+int platform_iommu(char *text, size_t size)
+{
+	struct iommu_unit_info u = { 0 };
+	int err = iommu_init(&acpi);
+	u32 units = iommu_unit_list(&u, 1);
+
+	if (!iommu_present())
+		fmt_snprintf(text, size, "none%s%s: devices cannot be given to guests",
+			     err ? " that can be used, " : "", err ? err_name(err) : "");
+	else
+		fmt_snprintf(text, size, "%s, %u units, %u-bit device addresses, interrupts %s",
+			     iommu_name(), units, u.bits,
+			     iommu_remaps_irqs() ? "remapped" : "not remapped");
+	return err == -ETIMEDOUT ? err : 0;
 }

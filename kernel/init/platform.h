@@ -28,4 +28,10 @@ int MUST_CHECK platform_cpus(hpa_t trampoline, char *text, size_t size);
 /** platform_pci() - find the PCI functions. */
 int MUST_CHECK platform_pci(char *text, size_t size);
 
+/**
+ * platform_iommu() - block all DMA and interrupts of devices where the machine has an IOMMU. One that
+ * cannot be used is named in text and left alone; -ETIMEDOUT: it failed half way.
+ */
+int MUST_CHECK platform_iommu(char *text, size_t size);
+
 #endif
