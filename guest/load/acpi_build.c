@@ -14,48 +14,45 @@
 #define HEADER_LEN 36u
 #define TABLE_ALIGN 64u
 
-#define OEM_ID	     "GODWIT"
+#define OEM_ID "GODWIT"
 #define OEM_TABLE_ID "GODWITVM"
-#define CREATOR_ID   "GDWT"
-#define REVISION     1u /* of tables and creator */
+#define CREATOR_ID "GDWT"
+#define REVISION 1u /* of tables and creator */
 
-/* FADT: offsets, flags (ACPI 6.4 §5.2.9). */
-#define FADT_LEN	   276u
-#define FADT_REVISION	   6
-#define FADT_MINOR	   4
-#define FADT_SYSTEM_BLOCK  148 /* first of the extended addresses */
-#define FADT_WBINVD	   BIT(0)
-#define FADT_PROC_C1	   BIT(2)
+/* FADT: offsets, flags (ACPI 6.4 §5.2.9); the PM timer has 24 bits (bit 8 clear). */
+#define FADT_LEN 276u
+#define FADT_REVISION 6
+#define FADT_MINOR 4
+#define FADT_SYSTEM_BLOCK 148 /* first of the extended addresses */
+#define FADT_WBINVD BIT(0)
+#define FADT_PROC_C1 BIT(2)
 #define FADT_NO_SLP_BUTTON BIT(5)
-#define FADT_NO_FIX_RTC	   BIT(6) /* no alarm status in the fixed registers */
-#define FADT_TMR_32	   BIT(8)
-#define FADT_RESET_REG	   BIT(10)
-#define FADT_FLAGS (FADT_WBINVD | FADT_PROC_C1 | FADT_NO_SLP_BUTTON | FADT_NO_FIX_RTC | \
-		    FADT_TMR_32 | FADT_RESET_REG)
+#define FADT_NO_FIX_RTC BIT(6) /* no alarm status in the fixed registers */
+#define FADT_RESET_REG BIT(10)
 /* No 8042 (bit 1 clear); RTC, MSI and the like are there (bits that deny them clear). */
 #define BOOT_LEGACY_DEVICES BIT(0)
-#define BOOT_NO_VGA	    BIT(2)
-#define RTC_CENTURY	    0x32
-#define LATENCY_NONE	    0xffff /* there is no C2, no C3 */
+#define BOOT_NO_VGA BIT(2)
+#define RTC_CENTURY 0x32
+#define LATENCY_NONE 0xffff /* there is no C2, no C3 */
 
-#define SPACE_IO   1
-#define ACCESS_8   1
-#define ACCESS_16  2
-#define ACCESS_32  3
+#define SPACE_IO 1
+#define ACCESS_8 1
+#define ACCESS_16 2
+#define ACCESS_32 3
 
 /* MADT: structures, flags (ACPI 6.4 §5.2.12). */
-#define MADT_LAPIC	  0
-#define MADT_IOAPIC	  1
-#define MADT_OVERRIDE	  2
-#define MADT_LAPIC_NMI	  4
-#define MADT_X2APIC	  9
-#define MADT_X2APIC_NMI	  10
-#define MADT_ENABLED	  1
-#define MADT_PCAT	  1 /* there are 8259s too */
-#define XAPIC_IDS	  255u
-#define INTI_CONFORMS	  0
-#define INTI_HIGH_LEVEL	  (1 | 3 << 2)
-#define NMI_LINT	  1
+#define MADT_LAPIC 0
+#define MADT_IOAPIC 1
+#define MADT_OVERRIDE 2
+#define MADT_LAPIC_NMI 4
+#define MADT_X2APIC 9
+#define MADT_X2APIC_NMI 10
+#define MADT_ENABLED 1
+#define MADT_PCAT 1 /* there are 8259s too */
+#define XAPIC_IDS 255u
+#define INTI_CONFORMS 0
+#define INTI_HIGH_LEVEL (1 | 3 << 2)
+#define NMI_LINT 1
 
 static u8 sum(const u8 *p, size_t n)
 {
@@ -141,7 +138,8 @@ static void build_fadt(struct aml *a, u64 dsdt, u64 facs)
 	put_le16(f + 98, LATENCY_NONE);
 	f[108] = RTC_CENTURY;
 	put_le16(f + 109, BOOT_LEGACY_DEVICES | BOOT_NO_VGA);
-	put_le32(f + 112, FADT_FLAGS);
+	put_le32(f + 112, FADT_WBINVD | FADT_PROC_C1 | FADT_NO_SLP_BUTTON | FADT_NO_FIX_RTC |
+				  FADT_RESET_REG);
 	put_gas(f + 116, MACHINE_RESET_PORT, 8, ACCESS_8);
 	f[128] = MACHINE_RESET_VALUE;
 	f[131] = FADT_MINOR;
@@ -184,8 +182,9 @@ static void madt_lines(struct aml *a, bool x2apic)
 {
 	u8 ioapic[12] = { MADT_IOAPIC, sizeof(ioapic), MACHINE_IOAPIC_ID };
 	static const u8 nmi[6] = { MADT_LAPIC_NMI, sizeof(nmi), 0xff, INTI_CONFORMS, 0, NMI_LINT };
-	static const u8 nmi_x2[12] = { MADT_X2APIC_NMI, sizeof(nmi_x2), INTI_CONFORMS, 0,
-				       0xff, 0xff, 0xff, 0xff, NMI_LINT };
+	static const u8 nmi_x2[12] = {
+		MADT_X2APIC_NMI, sizeof(nmi_x2), INTI_CONFORMS, 0, 0xff, 0xff, 0xff, 0xff, NMI_LINT
+	};
 
 	put_le32(ioapic + 4, (u32)MACHINE_IOAPIC_BASE);
 	aml_bytes(a, ioapic, sizeof(ioapic));

@@ -9,16 +9,16 @@
 #include "kernel/base/compiler.h"
 #include "kernel/base/types.h"
 
-#define ACPI_RSDP_LEN	36u
-#define ACPI_FACS_LEN	64u
+#define ACPI_RSDP_LEN 36u
+#define ACPI_FACS_LEN 64u
 #define ACPI_TABLES_MAX 0x2000u /* enough for ACPI_CPUS_MAX */
-#define ACPI_CPUS_MAX	64u
+#define ACPI_CPUS_MAX 64u
 
 struct acpi_build {
 	const u32 *apic_id; /* of each CPU, the boot CPU first */
-	u32 cpus;	    /* 1 .. ACPI_CPUS_MAX */
-	gpa_t tables;	    /* where they will lie, below 4 GiB, on a 64-byte boundary */
-	gpa_t facs;	    /* likewise */
+	u32 cpus;           /* 1 .. ACPI_CPUS_MAX */
+	gpa_t tables;       /* where they will lie, below 4 GiB, on a 64-byte boundary */
+	gpa_t facs;         /* likewise */
 };
 
 struct acpi_blob {
@@ -29,7 +29,8 @@ struct acpi_blob {
 };
 
 /**
- * acpi_build() - fill *out. Returns 0; -EINVAL: b is not as above; -ENOSPC: ACPI_TABLES_MAX reached.
+ * acpi_build() - fill *out, all of it on success. Returns 0; -EINVAL: b is not as above;
+ * -ENOSPC: ACPI_TABLES_MAX reached.
  * Manual: ACPI 6.4 §5.2; PCI Firmware Specification 3.2 §4.1.2 (MCFG).
  */
 int MUST_CHECK acpi_build(const struct acpi_build *b, struct acpi_blob *out);

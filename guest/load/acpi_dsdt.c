@@ -8,16 +8,16 @@
 #include "kernel/base/bits.h"
 
 #define PCI_SLOTS 32u
-#define PCI_PINS  4u
+#define PCI_PINS 4u
 
 /* _OSC: support and control fields of a PCI root bridge (PCI Firmware Specification §4.5). */
-#define OSC_HOTPLUG   BIT(0)
-#define OSC_PME	      BIT(2)
+#define OSC_HOTPLUG BIT(0)
+#define OSC_PME BIT(2)
 #define OSC_PCIE_CAPS BIT(4)
-#define OSC_GRANTED   (OSC_HOTPLUG | OSC_PME | OSC_PCIE_CAPS)
-#define OSC_BAD_UUID  BIT(2)
-#define OSC_BAD_REV   BIT(3)
-#define OSC_MASKED    BIT(4)
+#define OSC_GRANTED (OSC_HOTPLUG | OSC_PME | OSC_PCIE_CAPS)
+#define OSC_BAD_UUID BIT(2)
+#define OSC_BAD_REV BIT(3)
+#define OSC_MASKED BIT(4)
 
 /* 33db4d5b-1ff7-401c-9657-7441c03dd766, bytes in the order of ToUUID() (ACPI 6.4 §19.6.142). */
 static const u8 pci_uuid[16] = { 0x5b, 0x4d, 0xdb, 0x33, 0xf7, 0x1f, 0x1c, 0x40,

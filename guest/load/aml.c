@@ -10,18 +10,18 @@
 #include "kernel/base/bytes.h"
 #include "kernel/base/str.h"
 
-#define PREFIX_BYTE   0x0a
-#define PREFIX_WORD   0x0b
-#define PREFIX_DWORD  0x0c
-#define PREFIX_QWORD  0x0e
-#define OP_SCOPE      0x10
-#define OP_BUFFER     0x11
-#define OP_PACKAGE    0x12
-#define OP_METHOD     0x14
-#define OP_EXT	      0x5b
+#define PREFIX_BYTE 0x0a
+#define PREFIX_WORD 0x0b
+#define PREFIX_DWORD 0x0c
+#define PREFIX_QWORD 0x0e
+#define OP_SCOPE 0x10
+#define OP_BUFFER 0x11
+#define OP_PACKAGE 0x12
+#define OP_METHOD 0x14
+#define OP_EXT 0x5b
 #define OP_EXT_DEVICE 0x82
-#define OP_IF	      0xa0
-#define OP_ELSE	      0xa1
+#define OP_IF 0xa0
+#define OP_ELSE 0xa1
 #define METHOD_SERIALIZED BIT(3)
 
 /* PkgLength holds up to 28 bits in 1 to 4 bytes, itself included. */
@@ -29,15 +29,15 @@
 #define PKG_MAX_2 0xfffu
 
 /* Resource descriptors: tag bytes, with the length of small ones. */
-#define RES_IRQ	   0x22
-#define RES_IO	   0x47
-#define RES_END	   0x79
-#define RES_MEM32  0x86
-#define RES_DWORD  0x87
-#define RES_WORD   0x88
-#define RES_QWORD  0x8a
+#define RES_IRQ 0x22
+#define RES_IO 0x47
+#define RES_END 0x79
+#define RES_MEM32 0x86
+#define RES_DWORD 0x87
+#define RES_WORD 0x88
+#define RES_QWORD 0x8a
 #define RES_TYPE_MEM 0
-#define RES_TYPE_IO  1
+#define RES_TYPE_IO 1
 #define RES_TYPE_BUS 2
 #define RES_FIXED_MINMAX 0x0c /* both ends fixed, positive decode, producer */
 
@@ -124,7 +124,7 @@ void aml_eisaid(struct aml *a, const char *id)
 	aml_int(a, get_le32(be));
 }
 
-/* ---- objects with a length ------------------------------------------------------------- */
+/* ---- objects with a length --------------------------------------------------------- */
 
 static void begin(struct aml *a)
 {
@@ -211,7 +211,7 @@ void aml_buffer(struct aml *a, const u8 *p, u8 n)
 	aml_end(a);
 }
 
-/* ---- resources ------------------------------------------------------------------------------ */
+/* ---- resources --------------------------------------------------------------------- */
 
 void aml_res_begin(struct aml_res *r)
 {

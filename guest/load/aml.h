@@ -76,6 +76,7 @@ struct aml_res {
 	struct aml out;
 };
 
+/** aml_res_begin() - start with no descriptor. */
 void aml_res_begin(struct aml_res *r);
 /** aml_res_io() - fixed ports, decoded with 16 bits. */
 void aml_res_io(struct aml_res *r, u16 base, u8 len);

@@ -11,48 +11,48 @@
 #include "kernel/base/str.h"
 
 /* The setup header: offsets in the file, which are those in boot_params too. */
-#define HDR_SETUP_SECTS	   0x1f1
-#define HDR_SYSSIZE	   0x1f4
-#define HDR_BOOT_FLAG	   0x1fe
-#define HDR_JUMP_LEN	   0x201
-#define HDR_MAGIC	   0x202
-#define HDR_VERSION	   0x206
-#define HDR_LOADER	   0x210
-#define HDR_LOADFLAGS	   0x211
-#define HDR_RAMDISK	   0x218
-#define HDR_RAMDISK_SIZE   0x21c
-#define HDR_CMDLINE	   0x228
-#define HDR_INITRD_MAX	   0x22c
-#define HDR_ALIGNMENT	   0x230
-#define HDR_RELOCATABLE	   0x234
-#define HDR_XLOADFLAGS	   0x236
-#define HDR_CMDLINE_SIZE   0x238
-#define HDR_SETUP_DATA	   0x250
-#define HDR_PREF_ADDRESS   0x258
-#define HDR_INIT_SIZE	   0x260
-#define HDR_MIN_END	   0x264 /* behind the last field needed */
-#define HDR_MAX_END	   0x290 /* boot_params has room up to here */
+#define HDR_SETUP_SECTS 0x1f1
+#define HDR_SYSSIZE 0x1f4
+#define HDR_BOOT_FLAG 0x1fe
+#define HDR_JUMP_LEN 0x201
+#define HDR_MAGIC 0x202
+#define HDR_VERSION 0x206
+#define HDR_LOADER 0x210
+#define HDR_LOADFLAGS 0x211
+#define HDR_RAMDISK 0x218
+#define HDR_RAMDISK_SIZE 0x21c
+#define HDR_CMDLINE 0x228
+#define HDR_INITRD_MAX 0x22c
+#define HDR_ALIGNMENT 0x230
+#define HDR_RELOCATABLE 0x234
+#define HDR_XLOADFLAGS 0x236
+#define HDR_CMDLINE_SIZE 0x238
+#define HDR_SETUP_DATA 0x250
+#define HDR_PREF_ADDRESS 0x258
+#define HDR_INIT_SIZE 0x260
+#define HDR_MIN_END 0x264 /* behind the last field needed */
+#define HDR_MAX_END 0x290 /* boot_params has room up to here */
 
-#define BOOT_FLAG     0xaa55u
-#define MAGIC	      0x53726448u /* "HdrS" */
-#define MIN_VERSION   0x20cu
-#define LOADED_HIGH   BIT(0)
+#define BOOT_FLAG 0xaa55u
+#define MAGIC 0x53726448u /* "HdrS" */
+#define MIN_VERSION 0x20cu
+#define LOADED_HIGH BIT(0)
 #define XLF_KERNEL_64 BIT(0)
-#define LOADER_OTHER  0xffu
+#define LOADER_OTHER 0xffu
 
 /* boot_params only */
-#define PARAMS_RSDP	       0x070
-#define PARAMS_EXT_RAMDISK     0x0c0
+#define PARAMS_RSDP 0x070
+#define PARAMS_EXT_RAMDISK 0x0c0
 #define PARAMS_EXT_RAMDISK_LEN 0x0c4
-#define PARAMS_EXT_CMDLINE     0x0c8
-#define PARAMS_E820_COUNT      0x1e8
-#define PARAMS_E820	       0x2d0
-#define PARAMS_E820_SIZE       20
+#define PARAMS_EXT_CMDLINE 0x0c8
+#define PARAMS_E820_COUNT 0x1e8
+#define PARAMS_E820 0x2d0
+#define PARAMS_E820_SIZE 20
 
 #define SECTOR 512u
 
-#define PTE_P  BIT(0)
-#define PTE_W  BIT(1)
+#define PTE_P BIT(0)
+#define PTE_W BIT(1)
 #define PTE_PS BIT(7)
 
 #define FAIL(err, ...) (fmt_snprintf(why, why_size, "bzImage: " __VA_ARGS__), (err))
@@ -93,12 +93,15 @@ static int check_sizes(const struct bzimage *k, u64 len, char *why, size_t why_s
 	if (k->header_end < HDR_MIN_END || k->header_end > HDR_MAX_END || k->header_end > len)
 		return FAIL(-ENOEXEC, "setup header ends at %#x (byte %#x), %#x to %#x",
 			    k->header_end, HDR_JUMP_LEN, HDR_MIN_END, HDR_MAX_END);
-	if (k->kernel_len <= BZIMAGE_ENTRY_64 || !range_within(k->kernel_off, k->kernel_len, 0, len))
+	if (k->kernel_len <= BZIMAGE_ENTRY_64 ||
+	    !range_within(k->kernel_off, k->kernel_len, 0, len))
 		return FAIL(-ENOEXEC,
-			    "kernel of %llu bytes (syssize at %#x) from %#llx on, file has %llu: truncated",
+			    "kernel of %llu bytes (syssize at %#x) from %#llx on, file has %llu: "
+			    "truncated",
 			    (ull)k->kernel_len, HDR_SYSSIZE, (ull)k->kernel_off, (ull)len);
 	if (k->alignment < PAGE_SIZE || (k->alignment & (k->alignment - 1)))
-		return FAIL(-ENOEXEC, "kernel_alignment at %#x is %#llx, a power of two from 0x1000 on",
+		return FAIL(-ENOEXEC,
+			    "kernel_alignment at %#x is %#llx, a power of two from 0x1000 on",
 			    HDR_ALIGNMENT, (ull)k->alignment);
 	if (k->init_size < k->kernel_len)
 		return FAIL(-ENOEXEC, "init_size at %#x is %#llx, less than the kernel's %#llx",
@@ -135,59 +138,45 @@ int bzimage_parse(const u8 *image, u64 len, struct bzimage *out, char *why, size
 
 static bool kernel_fits(const struct bzimage *k, const struct e820_map *map, gpa_t at)
 {
-	return at >= E820_BIOS_END && at <= map->usable_end &&
-	       k->init_size <= map->usable_end - at;
+	return at >= E820_BIOS_END && at <= map->usable_end && k->init_size <= map->usable_end - at;
 }
 
-static int place_kernel(const struct bzimage *k, const struct e820_map *map, gpa_t *out, char *why,
-			size_t why_size)
+/* The first place that will do, or where it was last tried. */
+static gpa_t place_kernel(const struct bzimage *k, const struct e820_map *map)
 {
-	gpa_t at = k->pref_address;
-
-	if (!kernel_fits(k, map, at) && k->relocatable)
-		at = align_up(E820_BIOS_END, k->alignment);
-	if (!kernel_fits(k, map, at))
-		return FAIL(-ENOMEM, "kernel needs %llu KiB at %#llx, RAM is free from %#llx to %#llx",
-			    (ull)k->init_size >> 10, (ull)at, (ull)E820_BIOS_END,
-			    (ull)map->usable_end);
-	*out = at;
-	return 0;
+	if (kernel_fits(k, map, k->pref_address) || !k->relocatable)
+		return k->pref_address;
+	return align_up(E820_BIOS_END, k->alignment);
 }
 
-/* As high as possible: a kernel that moves itself up stays clear of it, or knows of it. */
-static int place_initrd(const struct bzimage *k, const struct e820_map *map, u64 len, gpa_t kernel,
-			gpa_t *out, char *why, size_t why_size)
+int bzimage_plan(const struct bzimage *k, const struct e820_map *map, struct bzimage_plan *plan,
+		 char *why, size_t why_size)
 {
-	u64 end = min_u64(map->usable_end, k->initrd_max + 1);
-	u64 floor = kernel + k->init_size;
-
-	if (len == 0)
-		return 0;
-	if (floor > end || len > end - floor || align_down(end - len, PAGE_SIZE) < floor)
-		return FAIL(-ENOMEM,
-			    "initrd needs %llu KiB between the kernel's end %#llx and %#llx",
-			    (ull)(len + 1023) >> 10, (ull)floor, (ull)end);
-	*out = align_down(end - len, PAGE_SIZE);
-	return 0;
-}
-
-int bzimage_plan(const struct bzimage *k, const struct e820_map *map, u64 initrd_len,
-		 size_t cmdline_len, struct bzimage_plan *out, char *why, size_t why_size)
-{
-	struct bzimage_plan p = { .initrd_len = initrd_len };
 	u64 max = min_u64(k->cmdline_max, BZIMAGE_CMDLINE_MAX - 1);
-	int rc;
+	u64 end = min_u64(map->usable_end, k->initrd_max + 1);
+	u64 len = plan->initrd_len;
+	gpa_t kernel = place_kernel(k, map), floor, initrd = 0;
 
-	if (cmdline_len > max)
+	if (plan->cmdline_len > max)
 		return FAIL(-ENOMEM, "command line has %zu characters, the kernel takes %llu",
-			    cmdline_len, (ull)max);
-	p.cmdline_len = (u32)cmdline_len;
-	rc = place_kernel(k, map, &p.kernel, why, why_size);
-	if (!rc)
-		rc = place_initrd(k, map, initrd_len, p.kernel, &p.initrd, why, why_size);
-	if (rc)
-		return rc;
-	*out = p;
+			    plan->cmdline_len, (ull)max);
+	if (!kernel_fits(k, map, kernel))
+		return FAIL(-ENOMEM,
+			    "kernel needs %llu KiB at %#llx, RAM is free from %#llx to %#llx",
+			    (ull)k->init_size >> 10, (ull)kernel, (ull)E820_BIOS_END,
+			    (ull)map->usable_end);
+	/* The initrd as high as possible: a kernel that moves itself up knows of it. */
+	floor = kernel + k->init_size;
+	if (len) {
+		if (floor > end || len > end - floor || align_down(end - len, PAGE_SIZE) < floor)
+			return FAIL(
+				-ENOMEM,
+				"initrd needs %llu KiB between the kernel's end %#llx and %#llx",
+				(ull)(len >> 10), (ull)floor, (ull)end);
+		initrd = align_down(end - len, PAGE_SIZE);
+	}
+	plan->kernel = kernel;
+	plan->initrd = initrd;
 	return 0;
 }
 

@@ -11,37 +11,37 @@
 #include "kernel/base/types.h"
 
 /* Where the boot structures lie, all of them below E820_LOW_END and free for the kernel later. */
-#define BZIMAGE_PARAMS_GPA  0x10000ull /* struct boot_params, one page */
-#define BZIMAGE_GDT_GPA	    0x11000ull
-#define BZIMAGE_TABLES_GPA  0x12000ull
-#define BZIMAGE_TABLES	    6u /* pages: PML4, PDPT, four page directories */
+#define BZIMAGE_PARAMS_GPA 0x10000ull /* struct boot_params, one page */
+#define BZIMAGE_GDT_GPA 0x11000ull
+#define BZIMAGE_TABLES_GPA 0x12000ull
+#define BZIMAGE_TABLES 6u /* pages: PML4, PDPT, four page directories */
 #define BZIMAGE_CMDLINE_GPA 0x18000ull
 #define BZIMAGE_CMDLINE_MAX 0x4000u /* with its NUL */
 
 #define BZIMAGE_ENTRY_64 0x200u /* from the load address */
-#define BZIMAGE_CS	 0x10u
-#define BZIMAGE_DS	 0x18u
-#define BZIMAGE_GDT_LEN	 32u
+#define BZIMAGE_CS 0x10u
+#define BZIMAGE_DS 0x18u
+#define BZIMAGE_GDT_LEN 32u
 
 struct bzimage {
-	const u8 *image;   /* the caller's */
-	u16 version;	   /* of the boot protocol, 0x20c and up */
-	u32 header_end;	   /* file offset behind the setup header */
-	u64 kernel_off;	   /* file offset and length of what is loaded */
+	const u8 *image; /* the caller's */
+	u16 version;     /* of the boot protocol, 0x20c and up */
+	u32 header_end;  /* file offset behind the setup header */
+	u64 kernel_off;  /* file offset and length of what is loaded */
 	u64 kernel_len;
 	u64 pref_address;
-	u64 init_size;	   /* memory it needs from its load address on */
-	u64 alignment;	   /* power of two */
+	u64 init_size; /* memory it needs from its load address on */
+	u64 alignment; /* power of two */
 	bool relocatable;
-	u64 initrd_max;	   /* highest byte an initrd may occupy */
-	u32 cmdline_max;   /* without NUL */
+	u64 initrd_max;  /* highest byte an initrd may occupy */
+	u32 cmdline_max; /* without NUL */
 };
 
 struct bzimage_plan {
-	gpa_t kernel;
-	gpa_t initrd;	 /* 0: none */
-	u64 initrd_len;
-	u32 cmdline_len; /* without NUL */
+	u64 initrd_len;     /* in; 0: none */
+	size_t cmdline_len; /* in; without NUL */
+	gpa_t kernel;       /* out */
+	gpa_t initrd;       /* out */
 };
 
 /** bzimage_probe() - is it a bzImage, or something for another loader? */
@@ -56,13 +56,12 @@ int MUST_CHECK bzimage_parse(const u8 *image, u64 len, struct bzimage *out, char
 			     size_t why_size);
 
 /**
- * bzimage_plan() - choose where kernel and initrd (initrd_len may be 0) go: the kernel where it
- * prefers or else the lowest aligned place, the initrd as high as it may. Returns 0; -ENOMEM: no
- * room, or the command line of cmdline_len characters is too long; why says what and how much.
+ * bzimage_plan() - choose where kernel and initrd go: the kernel where it prefers or else the
+ * lowest aligned place, the initrd as high as it may. Returns 0; -ENOMEM: no room, or the command
+ * line is too long; then why says what and how much, and the plan's out fields are untouched.
  */
-int MUST_CHECK bzimage_plan(const struct bzimage *k, const struct e820_map *map, u64 initrd_len,
-			    size_t cmdline_len, struct bzimage_plan *out, char *why,
-			    size_t why_size);
+int MUST_CHECK bzimage_plan(const struct bzimage *k, const struct e820_map *map,
+			    struct bzimage_plan *plan, char *why, size_t why_size);
 
 /** bzimage_params() - fill the page at BZIMAGE_PARAMS_GPA ("zero page"). */
 void bzimage_params(const struct bzimage *k, const struct bzimage_plan *plan,

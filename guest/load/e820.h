@@ -15,14 +15,14 @@
 enum e820_type { E820_RAM = 1, E820_RESERVED = 2, E820_ACPI = 3, E820_NVS = 4 };
 
 /* Below 1 MiB: RAM, the hole of a VGA card, then what is a PC's firmware. */
-#define E820_LOW_END   0x9fc00ull
+#define E820_LOW_END 0x9fc00ull
 #define E820_BIOS_BASE 0xc0000ull
-#define E820_RSDP      0xf0000ull /* on a 16-byte boundary of e0000..fffff (ACPI 6.4 §5.2.5.1) */
-#define E820_BIOS_END  0x100000ull
+#define E820_RSDP 0xf0000ull /* on a 16-byte boundary of e0000..fffff (ACPI 6.4 §5.2.5.1) */
+#define E820_BIOS_END 0x100000ull
 
 /* The end of the RAM below the PCI hole: ACPI tables, then one page that holds the FACS. */
 #define E820_ACPI_LEN 0xf000ull
-#define E820_NVS_LEN  0x1000ull
+#define E820_NVS_LEN 0x1000ull
 
 struct e820_entry {
 	gpa_t base;
@@ -34,8 +34,8 @@ struct e820_map {
 	struct e820_entry entry[E820_MAX]; /* ascending, no overlap */
 	u32 count;
 	gpa_t usable_end; /* RAM of [1 MiB, usable_end) is in one piece and free */
-	gpa_t acpi;	  /* E820_ACPI_LEN bytes */
-	gpa_t facs;	  /* E820_NVS_LEN bytes */
+	gpa_t acpi;       /* E820_ACPI_LEN bytes */
+	gpa_t facs;       /* E820_NVS_LEN bytes */
 };
 
 /**

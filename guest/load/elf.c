@@ -9,16 +9,16 @@
 #include "kernel/base/err.h"
 #include "kernel/base/fmt.h"
 
-#define IDENT_LEN  16
-#define MAGIC	   0x464c457fu /* 7f "ELF" */
-#define CLASS_32   1
-#define CLASS_64   2
-#define LITTLE	   1
-#define TYPE_EXEC  2
+#define IDENT_LEN 16
+#define MAGIC 0x464c457fu /* 7f "ELF" */
+#define CLASS_32 1
+#define CLASS_64 2
+#define LITTLE 1
+#define TYPE_EXEC 2
 #define MACHINE_386 3
 #define MACHINE_X86_64 62
-#define PT_LOAD	   1
-#define PT_INTERP  3
+#define PT_LOAD 1
+#define PT_INTERP 3
 
 #define EHDR32_LEN 52
 #define EHDR64_LEN 64
@@ -82,7 +82,8 @@ static int read_ehdr(const u8 *image, u64 len, struct ehdr *h, char *why, size_t
 	h->phnum = get_le16(image + (h->is64 ? 56 : 44));
 	want = h->is64 ? PHDR64_LEN : PHDR32_LEN;
 	if (h->phentsize != want)
-		return FAIL(-ENOEXEC, "program headers of %u bytes, %u expected", h->phentsize, want);
+		return FAIL(-ENOEXEC, "program headers of %u bytes, %u expected", h->phentsize,
+			    want);
 	if (h->phnum == 0 || !range_within(h->phoff, (u64)h->phnum * want, 0, len))
 		return FAIL(-ENOEXEC, "%u program headers at %#llx, the file has %llu bytes",
 			    h->phnum, (ull)h->phoff, (ull)len);
@@ -92,9 +93,9 @@ static int read_ehdr(const u8 *image, u64 len, struct ehdr *h, char *why, size_t
 static struct phdr read_phdr(const u8 *p, bool is64)
 {
 	if (is64)
-		return (struct phdr){ get_le32(p),	get_le64(p + 8),  get_le64(p + 16),
+		return (struct phdr){ get_le32(p),      get_le64(p + 8),  get_le64(p + 16),
 				      get_le64(p + 24), get_le64(p + 32), get_le64(p + 40) };
-	return (struct phdr){ get_le32(p),	get_le32(p + 4),  get_le32(p + 8),
+	return (struct phdr){ get_le32(p),      get_le32(p + 4),  get_le32(p + 8),
 			      get_le32(p + 12), get_le32(p + 16), get_le32(p + 20) };
 }
 
@@ -107,8 +108,9 @@ static int check_phdr(const struct phdr *p, u32 i, u64 len, char *why, size_t wh
 	if (p->type != PT_LOAD)
 		return 0;
 	if (!range_within(p->offset, p->filesz, 0, len))
-		return FAIL(-ENOEXEC, "segment %u: %#llx bytes at %#llx, the file has %llu: truncated",
-			    i, (ull)p->filesz, (ull)p->offset, (ull)len);
+		return FAIL(-ENOEXEC,
+			    "segment %u: %#llx bytes at %#llx, the file has %llu: truncated", i,
+			    (ull)p->filesz, (ull)p->offset, (ull)len);
 	if (p->filesz > p->memsz)
 		return FAIL(-ENOEXEC, "segment %u: %#llx bytes in the file, %#llx in memory", i,
 			    (ull)p->filesz, (ull)p->memsz);

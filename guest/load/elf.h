@@ -19,8 +19,8 @@ struct elf_segment {
 
 struct elf_image {
 	struct elf_segment seg[ELF_SEGMENTS]; /* in the file's order */
-	u32 segs;			      /* > 0 */
-	gpa_t entry;			      /* physical */
+	u32 segs;                             /* > 0 */
+	gpa_t entry;                          /* physical */
 };
 
 /** elf_probe() - does it begin as an ELF file does? */

@@ -16,8 +16,7 @@
 #define ENTRY_CS 0x10
 #define ENTRY_DS 0x18
 
-static int find_modules(const struct load *l, const struct bootmod **src,
-			struct mbkernel_modules *mods)
+static int find_modules(const struct load *l, struct mbkernel_modules *mods)
 {
 	const struct config_vm *c = l->vm->config;
 
@@ -27,12 +26,14 @@ static int find_modules(const struct load *l, const struct bootmod **src,
 		return -ENOEXEC;
 	}
 	for (u32 i = 0; i < c->nmodules; i++) {
-		int rc = load_module(l, "module", c->modules[i], &src[i]);
+		const struct bootmod *m;
+		int rc = load_module(l, "module", c->modules[i], &m);
 
 		if (rc)
 			return rc;
 		mods->mod[i] = (struct mbkernel_module){ .string = c->modules[i],
-							 .len = src[i]->len };
+							 .data = m->data,
+							 .len = m->len };
 		mods->count++;
 	}
 	return 0;
@@ -95,10 +96,9 @@ static void enter(const struct load *l, gpa_t entry)
 
 int load_multiboot(const struct load *l)
 {
-	const struct bootmod *src[MBKERNEL_MODULES];
 	struct mbkernel_modules mods = { .count = 0 };
 	struct elf_image e;
-	int rc = find_modules(l, src, &mods);
+	int rc = find_modules(l, &mods);
 
 	if (!rc)
 		rc = mbkernel_parse(l->kernel->data, l->kernel->len, &e, l->why, l->why_size);
@@ -107,7 +107,7 @@ int load_multiboot(const struct load *l)
 	if (!rc)
 		rc = write_segments(l, &e);
 	for (u32 i = 0; i < mods.count && !rc; i++)
-		rc = load_write(l, "module", mods.mod[i].at, src[i]->data, src[i]->len);
+		rc = load_write(l, "module", mods.mod[i].at, mods.mod[i].data, mods.mod[i].len);
 	if (!rc)
 		rc = write_info(l, &mods);
 	if (rc)

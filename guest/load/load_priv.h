@@ -11,8 +11,8 @@
 /* Flat segments, attributes as in struct hvm_segment. */
 #define SEG_CODE64 0xa9bu
 #define SEG_CODE32 0xc9bu
-#define SEG_DATA   0xc93u
-#define SEG_TSS    0x08bu /* busy */
+#define SEG_DATA 0xc93u
+#define SEG_TSS 0x08bu /* busy */
 
 #define RFLAGS_FIXED BIT(1)
 

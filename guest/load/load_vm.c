@@ -17,9 +17,10 @@
 #include "kernel/core/frames.h"
 #include "kernel/core/log.h"
 
-/* ---- shared --------------------------------------------------------------------------------- */
+/* ---- shared ------------------------------------------------------------------------ */
 
-int load_module(const struct load *l, const char *what, const char *name, const struct bootmod **out)
+int load_module(const struct load *l, const char *what, const char *name,
+		const struct bootmod **out)
 {
 	const struct bootmod *m = bootmod_find(vm_modules(), name);
 
@@ -64,7 +65,7 @@ void load_segments(const struct load *l, u16 cs, u16 ds, u16 code_attr)
 	ops->set_seg(hv, HVM_TR, &tss);
 }
 
-/* ---- ACPI ------------------------------------------------------------------------------------ */
+/* ---- ACPI -------------------------------------------------------------------------- */
 
 static int write_acpi(const struct load *l, const struct acpi_blob *blob)
 {
@@ -80,8 +81,9 @@ static int write_acpi(const struct load *l, const struct acpi_blob *blob)
 static int load_acpi(const struct load *l)
 {
 	u32 apic_id[VM_MAX_VCPUS];
-	const struct acpi_build b = { .apic_id = apic_id, .cpus = l->vm->vcpus,
-				      .tables = l->map.acpi, .facs = l->map.facs };
+	const struct acpi_build b = {
+		.apic_id = apic_id, .cpus = l->vm->vcpus, .tables = l->map.acpi, .facs = l->map.facs
+	};
 	struct acpi_blob *blob = kalloc(&l->vm->owner, sizeof(*blob));
 	int rc;
 
@@ -102,7 +104,7 @@ static int load_acpi(const struct load *l)
 	return rc;
 }
 
-/* ---- Linux ------------------------------------------------------------------------------------ */
+/* ---- Linux ------------------------------------------------------------------------- */
 
 static void bzimage_enter(const struct load *l, gpa_t kernel)
 {
@@ -124,8 +126,8 @@ static void bzimage_enter(const struct load *l, gpa_t kernel)
 	v->regs.rflags = RFLAGS_FIXED;
 }
 
-static int bzimage_copy(const struct load *l, const struct bzimage *k,
-			const struct bzimage_plan *p, const struct bootmod *initrd)
+static int bzimage_copy(const struct load *l, const struct bzimage *k, const struct bzimage_plan *p,
+			const struct bootmod *initrd)
 {
 	const char *cmdline = l->vm->config->cmdline;
 	int rc = load_write(l, "kernel", p->kernel, k->image + k->kernel_off, k->kernel_len);
@@ -134,7 +136,7 @@ static int bzimage_copy(const struct load *l, const struct bzimage *k,
 		rc = load_write(l, "initrd", p->initrd, initrd->data, initrd->len);
 	if (!rc)
 		rc = load_write(l, "command line", BZIMAGE_CMDLINE_GPA, cmdline,
-				p->cmdline_len + 1u);
+				p->cmdline_len + 1);
 	if (rc)
 		return rc;
 	bzimage_params(k, p, &l->map, load_page(l, BZIMAGE_PARAMS_GPA));
@@ -148,7 +150,7 @@ static int bzimage_load(const struct load *l)
 {
 	const struct config_vm *c = l->vm->config;
 	const struct bootmod *initrd = NULL;
-	struct bzimage_plan p;
+	struct bzimage_plan p = { .cmdline_len = strlen(c->cmdline) };
 	struct bzimage k;
 	int rc = 0;
 
@@ -160,9 +162,9 @@ static int bzimage_load(const struct load *l)
 		rc = load_module(l, "initrd", c->initrd, &initrd);
 	if (!rc)
 		rc = bzimage_parse(l->kernel->data, l->kernel->len, &k, l->why, l->why_size);
+	p.initrd_len = initrd ? initrd->len : 0;
 	if (!rc)
-		rc = bzimage_plan(&k, &l->map, initrd ? initrd->len : 0, strlen(c->cmdline), &p,
-				  l->why, l->why_size);
+		rc = bzimage_plan(&k, &l->map, &p, l->why, l->why_size);
 	if (!rc)
 		rc = bzimage_copy(l, &k, &p, initrd);
 	if (rc)
@@ -174,7 +176,7 @@ static int bzimage_load(const struct load *l)
 	return 0;
 }
 
-/* ---- choice of a loader -------------------------------------------------------------------------- */
+/* ---- choice of a loader ------------------------------------------------------------ */
 
 static const struct loader {
 	bool (*probe)(const u8 *image, u64 len);
@@ -192,8 +194,8 @@ static int load_kernel(const struct load *l)
 		if (loaders[i].probe(k->data, k->len))
 			return loaders[i].load(l);
 	fmt_snprintf(l->why, l->why_size,
-		     "kernel: '%s' (%lu bytes) is neither a bzImage nor a multiboot1 kernel", k->name,
-		     k->len);
+		     "kernel: '%s' (%lu bytes) is neither a bzImage nor a multiboot1 kernel",
+		     k->name, k->len);
 	return -ENOEXEC;
 }
 

@@ -10,22 +10,22 @@
 #include "kernel/base/fmt.h"
 #include "kernel/base/str.h"
 
-#define MAGIC	    0x1badb002u
-#define SEARCH	    8192u /* the header lies in these first bytes, on a multiple of 4 */
-#define HEADER_LEN  12u
-#define ADDRESS_LEN 32u /* header with address fields */
+#define MAGIC 0x1badb002u
+#define SEARCH 8192u /* the header lies in these first bytes, on a multiple of 4 */
+#define HEADER_LEN 12u
+#define ADDRESS_LEN 32u               /* header with address fields */
 #define FLAGS_KNOWN (BIT(0) | BIT(1)) /* of those that must be understood: 0..15 */
 #define FLAG_ADDRESSES BIT(16)
 
-#define INFO_MEM     BIT(0)
+#define INFO_MEM BIT(0)
 #define INFO_CMDLINE BIT(2)
-#define INFO_MODS    BIT(3)
-#define INFO_MMAP    BIT(6)
-#define INFO_LOADER  BIT(9)
-#define INFO_LEN     120u
+#define INFO_MODS BIT(3)
+#define INFO_MMAP BIT(6)
+#define INFO_LOADER BIT(9)
+#define INFO_LEN 120u
 #define INFO_MOD_LEN 16u
 #define INFO_MAP_LEN 24u
-#define LOADER_NAME  "Godwit " GODWIT_VERSION
+#define LOADER_NAME "Godwit " GODWIT_VERSION
 
 #define FAIL(err, ...) (fmt_snprintf(why, why_size, "multiboot: " __VA_ARGS__), (err))
 
@@ -70,8 +70,8 @@ static int use_addresses(const struct addresses *a, u64 header_off, u64 len, str
 			    a->load + (ull)(len - off));
 	memsz = a->bss_end ? (u64)a->bss_end - a->load : filesz;
 	if (a->bss_end && (a->bss_end < a->load || memsz < filesz))
-		return FAIL(-ENOEXEC, "bss_end_addr %#x lies before the data's end %#llx", a->bss_end,
-			    a->load + (ull)filesz);
+		return FAIL(-ENOEXEC, "bss_end_addr %#x lies before the data's end %#llx",
+			    a->bss_end, a->load + (ull)filesz);
 	if (a->entry < a->load || a->entry - a->load >= memsz)
 		return FAIL(-ENOEXEC, "entry_addr %#x, from %#x to %#llx", a->entry, a->load,
 			    a->load + (ull)memsz);
@@ -92,8 +92,9 @@ int mbkernel_parse(const u8 *image, u64 len, struct elf_image *out, char *why, s
 		return FAIL(-ENOEXEC, "no header in the first %u bytes", SEARCH);
 	flags = get_le32(image + at + 4);
 	if (flags & 0xffff & ~FLAGS_KNOWN)
-		return FAIL(-ENOEXEC, "header at %#x wants flags %#x, %#llx can be given (no video)",
-			    (u32)at, flags, FLAGS_KNOWN | FLAG_ADDRESSES);
+		return FAIL(-ENOEXEC,
+			    "header at %#x wants flags %#x, %#llx can be given (no video)", (u32)at,
+			    flags, FLAGS_KNOWN | FLAG_ADDRESSES);
 	if (!(flags & FLAG_ADDRESSES))
 		return elf_parse(image, len, out, why, why_size);
 	if (len - (u64)at < ADDRESS_LEN)
@@ -117,7 +118,9 @@ int mbkernel_plan(const struct elf_image *e, const struct e820_map *map,
 		const struct elf_segment *s = &e->seg[i];
 
 		if (!range_within(s->paddr, s->memsz, E820_BIOS_END, ram))
-			return FAIL(-ENOMEM, "segment at %#llx needs %llu bytes, RAM is free from %#llx to %#llx",
+			return FAIL(-ENOMEM,
+				    "segment at %#llx needs %llu bytes, RAM is free from %#llx to "
+				    "%#llx",
 				    (ull)s->paddr, (ull)s->memsz, (ull)E820_BIOS_END,
 				    (ull)map->usable_end);
 		next = max_u64(next, s->paddr + s->memsz);
@@ -127,7 +130,8 @@ int mbkernel_plan(const struct elf_image *e, const struct e820_map *map,
 
 		next = align_up(next, PAGE_SIZE);
 		if (!range_within(next, m->len, E820_BIOS_END, ram))
-			return FAIL(-ENOMEM, "module '%s' needs %llu bytes at %#llx, RAM ends at %#llx",
+			return FAIL(-ENOMEM,
+				    "module '%s' needs %llu bytes at %#llx, RAM ends at %#llx",
 				    m->string, (ull)m->len, (ull)next, (ull)map->usable_end);
 		m->at = next;
 		next += m->len;
@@ -135,7 +139,7 @@ int mbkernel_plan(const struct elf_image *e, const struct e820_map *map,
 	return 0;
 }
 
-/* ---- information structure -------------------------------------------------------------------- */
+/* ---- information structure --------------------------------------------------------- */
 
 /* Grows by reserved pieces; full: one did not fit. */
 struct block {

@@ -11,14 +11,15 @@
 #include "kernel/base/compiler.h"
 #include "kernel/base/types.h"
 
-#define MBKERNEL_MODULES  8
-#define MBKERNEL_LOADED	  0x2badb002u /* in EAX at entry */
-#define MBKERNEL_INFO_GPA 0x10000ull  /* the structure, in EBX, and all it points to */
+#define MBKERNEL_MODULES 8
+#define MBKERNEL_LOADED 0x2badb002u  /* in EAX at entry */
+#define MBKERNEL_INFO_GPA 0x10000ull /* the structure, in EBX, and all it points to */
 #define MBKERNEL_INFO_MAX 0x4000u
 
 /* A module's bytes and its string, the caller's. */
 struct mbkernel_module {
 	const char *string;
+	const u8 *data;
 	u64 len;
 	gpa_t at; /* out: page-aligned */
 };

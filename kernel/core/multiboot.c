@@ -11,13 +11,13 @@
 #include "kernel/base/str.h"
 
 /* Multiboot1: flags of the information structure, and its size up to the loader's name. */
-#define MB1_CMDLINE   BIT(2)
-#define MB1_MODULES   BIT(3)
-#define MB1_MMAP      BIT(6)
-#define MB1_LOADER    BIT(9)
+#define MB1_CMDLINE BIT(2)
+#define MB1_MODULES BIT(3)
+#define MB1_MMAP BIT(6)
+#define MB1_LOADER BIT(9)
 #define MB1_INFO_SIZE 68
-#define MB1_MMAP_MAX  65536
-#define MB1_MODS_MAX  1024
+#define MB1_MMAP_MAX 65536
+#define MB1_MODS_MAX 1024
 
 /* Multiboot2 */
 #define MB2_INFO_MAX (4ull << 20)
@@ -42,7 +42,7 @@ struct parse {
 
 #define FAIL(p, err, ...) (fmt_snprintf((p)->why, (p)->why_size, __VA_ARGS__), (err))
 
-/* ---- the neutral record ------------------------------------------------------------------- */
+/* ---- the neutral record ------------------------------------------------------------ */
 
 static void add_range(struct boot_info *b, hpa_t base, u64 len, enum boot_range_type type)
 {
@@ -133,7 +133,7 @@ static struct boot_module *add_module(struct boot_info *b, u64 start, u64 end)
 	return m;
 }
 
-/* ---- multiboot1 ------------------------------------------------------------------------------ */
+/* ---- multiboot1 -------------------------------------------------------------------- */
 
 /* Text anywhere in memory: its length is unknown, so page by page. */
 static int phys_text(const struct parse *p, u32 pa, char *dst, size_t size)
@@ -183,9 +183,11 @@ static int mb1_mmap(const struct parse *p, u32 addr, u32 len)
 		const u8 *rest = reader_bytes(&r, size);
 
 		if (!rest || size < 20)
-			return FAIL(p, -EPROTO, "multiboot1: memory map entry at byte %zu has %u bytes",
-				    at, size);
-		add_range(p->out, get_le64(rest), get_le64(rest + 8), e820_type(get_le32(rest + 16)));
+			return FAIL(p, -EPROTO,
+				    "multiboot1: memory map entry at byte %zu has %u bytes", at,
+				    size);
+		add_range(p->out, get_le64(rest), get_le64(rest + 8),
+			  e820_type(get_le32(rest + 16)));
 	}
 	return 0;
 }
@@ -200,7 +202,8 @@ static int mb1_modules(const struct parse *p, u32 addr, u32 count)
 		return 0;
 	bytes = p->env->phys(p->env->ctx, addr, count * 16);
 	if (!bytes)
-		return FAIL(p, -EFAULT, "multiboot1: %u modules at %#x are out of reach", count, addr);
+		return FAIL(p, -EFAULT, "multiboot1: %u modules at %#x are out of reach", count,
+			    addr);
 	for (u32 i = 0; i < count; i++) {
 		struct reader r = reader_make(bytes + i * 16, 16);
 		u32 start = reader_u32(&r), end = reader_u32(&r), text = reader_u32(&r);
@@ -235,7 +238,7 @@ static int mb1_parse(const struct parse *p, hpa_t info)
 	return err;
 }
 
-/* ---- multiboot2 --------------------------------------------------------------------------------- */
+/* ---- multiboot2 -------------------------------------------------------------------- */
 
 /* A map of equal entries, both kinds: size of an entry, then its version, then entries. */
 static int mb2_map(const struct parse *p, struct reader *r, bool efi)
@@ -334,8 +337,8 @@ static int mb2_tags(const struct parse *p, struct reader r, bool efi_map)
 
 		if (r.overrun || !body)
 			return FAIL(p, -EPROTO,
-				    "multiboot2: tag %u at byte %zu has %u bytes, %zu are left", type, at,
-				    size, r.len - at);
+				    "multiboot2: tag %u at byte %zu has %u bytes, %zu are left",
+				    type, at, size, r.len - at);
 		if (type == MB2_END)
 			return 0;
 		tag = reader_make(body, size - 8);
@@ -376,7 +379,7 @@ static int mb2_parse(const struct parse *p, hpa_t info)
 	return err;
 }
 
-/* ---- public ------------------------------------------------------------------------------------------ */
+/* ---- public ------------------------------------------------------------------------ */
 
 int multiboot_parse(u32 magic, hpa_t info, const struct boot_env *env, struct boot_info *out,
 		    char *why, size_t why_size)

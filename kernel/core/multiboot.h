@@ -12,9 +12,9 @@
 #define MULTIBOOT1_LOADED 0x2badb002u /* in EAX at entry */
 #define MULTIBOOT2_LOADED 0x36d76289u
 
-#define BOOT_RANGES	 512
-#define BOOT_MODULES	 64
-#define BOOT_STRING_LEN	 256
+#define BOOT_RANGES 512
+#define BOOT_MODULES 64
+#define BOOT_STRING_LEN 256
 #define BOOT_CMDLINE_LEN 1024
 
 enum boot_range_type { BOOT_RAM, BOOT_RESERVED, BOOT_ACPI, BOOT_NVS, BOOT_BAD };
@@ -41,13 +41,13 @@ struct boot_info {
 	bool efi_map; /* the ranges come from the EFI memory map */
 	struct boot_module module[BOOT_MODULES];
 	u32 modules;
-	u8 rsdp[36]; /* the loader's copy of the RSDP, the newest revision it has */
-	u32 rsdp_len; /* 0: none, look for it in low memory */
+	u8 rsdp[36];          /* the loader's copy of the RSDP, the newest revision it has */
+	u32 rsdp_len;         /* 0: none, look for it in low memory */
 	u64 efi_system_table; /* 0: not booted by 64-bit EFI */
 	/* What was left out, for the log. */
 	u32 ranges_dropped;  /* more than BOOT_RANGES, or end beyond 2^64 */
 	u32 modules_dropped; /* more than BOOT_MODULES, or end before start */
-	bool text_cut;	     /* the command line or a module's string was too long */
+	bool text_cut;       /* the command line or a module's string was too long */
 };
 
 struct boot_env {
@@ -66,7 +66,7 @@ struct boot_env {
 int MUST_CHECK multiboot_parse(u32 magic, hpa_t info, const struct boot_env *env,
 			       struct boot_info *out, char *why, size_t why_size);
 
-/** boot_module_name() - what a configuration calls it: the string's first word, behind its last '/'. */
+/** boot_module_name() - what a configuration calls it: the first word, behind its last '/'. */
 void boot_module_name(const struct boot_module *m, char *out, size_t size);
 
 /** boot_module_find() - the first module of that name; NULL: none. */

@@ -39,10 +39,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	for (u64 i = 0; i < k.kernel_len; i++)
 		sum += k.image[k.kernel_off + i];
-	if (bzimage_plan(&k, &map, initrd, data[5] * 100u, &p, why, sizeof(why)))
+	p = (struct bzimage_plan){ .initrd_len = initrd, .cmdline_len = data[5] * 100u };
+	if (bzimage_plan(&k, &map, &p, why, sizeof(why)))
 		return 0;
 	check(p.kernel >= E820_BIOS_END && p.kernel <= map.usable_end);
-	check(range_within(p.kernel, k.init_size, 0, map.usable_end) && k.kernel_len <= k.init_size);
+	check(range_within(p.kernel, k.init_size, 0, map.usable_end) &&
+	      k.kernel_len <= k.init_size);
 	check(p.cmdline_len < BZIMAGE_CMDLINE_MAX);
 	if (initrd) {
 		check(range_within(p.initrd, initrd, p.kernel + k.init_size,

@@ -23,7 +23,8 @@ static void check_segments(const struct elf_image *e, size_t size)
 		check(range_within(s->off, s->filesz, 0, size));
 		check(s->memsz >= s->filesz && s->paddr + s->memsz >= s->paddr);
 		for (u32 j = 0; j < i; j++)
-			check(!ranges_overlap(s->paddr, s->memsz, e->seg[j].paddr, e->seg[j].memsz));
+			check(!ranges_overlap(s->paddr, s->memsz, e->seg[j].paddr,
+					      e->seg[j].memsz));
 	}
 }
 
@@ -31,7 +32,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct mbkernel_modules m = { .mod = { { "a", 0, 0 }, { "b", 0, 0 } }, .count = 2 };
+	struct mbkernel_modules m = { .mod = { { .string = "a" }, { .string = "b" } }, .count = 2 };
 	static u8 buf[MBKERNEL_INFO_MAX];
 	struct elf_image e;
 	struct e820_map map;

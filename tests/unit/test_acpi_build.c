@@ -16,7 +16,7 @@
 #include "kernel/core/acpi_s5.h"
 
 #define TABLES 0xbfff0000ull
-#define FACS   0xbffff000ull
+#define FACS 0xbffff000ull
 
 static struct acpi_blob blob;
 
@@ -101,9 +101,9 @@ TEST(fadt)
 	CHECK_EQ(f[91], 4);
 	CHECK_EQ(get_le64(f + 120), MACHINE_RESET_PORT);
 	CHECK_EQ(f[128], MACHINE_RESET_VALUE);
-	CHECK_EQ(get_le16(f + 109) & 2, 0); /* no 8042 */
-	CHECK_EQ(get_le32(f + 112) & 0x10, 0); /* the power button is a fixed feature */
-	CHECK_EQ(get_le32(f + 112) & 0x500, 0x500);
+	CHECK_EQ(get_le16(f + 109) & 2, 0);         /* no 8042 */
+	CHECK_EQ(get_le32(f + 112) & 0x10, 0);      /* the power button is a fixed feature */
+	CHECK_EQ(get_le32(f + 112) & 0x500, 0x400); /* reset register; PM timer of 24 bits */
 }
 
 static u32 madt_count(u8 type)
@@ -159,12 +159,9 @@ TEST(refused)
 {
 	static const u32 ids[ACPI_CPUS_MAX + 1];
 	const struct acpi_build bad[] = {
-		{ ids, 0, TABLES, FACS },
-		{ ids, ACPI_CPUS_MAX + 1, TABLES, FACS },
-		{ ids, 1, TABLES + 4, FACS },
-		{ ids, 1, TABLES, FACS + 16 },
-		{ ids, 1, 0x100000000ull, FACS },
-		{ ids, 1, 0xfffff000ull, FACS },
+		{ ids, 0, TABLES, FACS },           { ids, ACPI_CPUS_MAX + 1, TABLES, FACS },
+		{ ids, 1, TABLES + 4, FACS },       { ids, 1, TABLES, FACS + 16 },
+		{ ids, 1, 0x100000000ull, FACS },   { ids, 1, 0xfffff000ull, FACS },
 		{ ids, 1, TABLES, 0x100000000ull },
 	};
 
@@ -251,8 +248,10 @@ static void oracle(const char *dir, const u8 *table, u32 len, const char *name)
 	CHECK(f);
 	CHECK_EQ(fwrite(table, 1, len, f), len);
 	CHECK_EQ(fclose(f), 0);
-	run(dir, "cd %s && iasl -d %s.aml 2>&1; grep -i -n -H -E 'warning|invalid|unknown' %s.dsl; "
-		 "true", name);
+	run(dir,
+	    "cd %s && iasl -d %s.aml 2>&1; grep -i -n -H -E 'warning|invalid|unknown' %s.dsl; "
+	    "true",
+	    name);
 	/* Compiled again, quiet but for problems: -we makes warnings errors. */
 	run(dir, "cd %s && iasl -we -vs -p again-%s %s.dsl 2>&1", name);
 	snprintf(path, sizeof(path), "%s/again-%s.aml", dir, name);

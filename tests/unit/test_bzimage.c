@@ -10,9 +10,9 @@
 #include "kernel/base/err.h"
 
 #define SECTORS 3u
-#define KERNEL	0x3000u
-#define LEN	((SECTORS + 1) * 512 + KERNEL)
-#define MIB(n)	((u64)(n) << 20)
+#define KERNEL 0x3000u
+#define LEN ((SECTORS + 1) * 512 + KERNEL)
+#define MIB(n) ((u64)(n) << 20)
 
 static u8 image[LEN];
 static char why[160];
@@ -207,7 +207,7 @@ TEST(plan)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		const struct plan_case *c = &cases[i];
 		struct e820_map m = map_of(c->ram);
-		struct bzimage_plan p = { .kernel = 77 };
+		struct bzimage_plan p = { c->initrd, c->cmdline, 77, 77 };
 		struct bzimage k;
 		int rc;
 
@@ -216,7 +216,7 @@ TEST(plan)
 		put_le32(image + 0x22c, (u32)c->initrd_max);
 		image[0x234] = c->relocatable;
 		CHECK_EQ(parse(&k), 0);
-		rc = bzimage_plan(&k, &m, c->initrd, c->cmdline, &p, why, sizeof(why));
+		rc = bzimage_plan(&k, &m, &p, why, sizeof(why));
 		if (rc != c->rc)
 			printf("case %zu: %d %s\n", i, rc, why);
 		CHECK_EQ(rc, c->rc);
@@ -230,26 +230,27 @@ TEST(plan)
 TEST(cmdline_room)
 {
 	struct e820_map m = map_of(MIB(256));
-	struct bzimage_plan p;
+	struct bzimage_plan p = { .cmdline_len = BZIMAGE_CMDLINE_MAX - 1 };
 	struct bzimage k;
 
 	make();
 	put_le32(image + 0x238, 0xffffffff);
 	CHECK_EQ(parse(&k), 0);
-	CHECK_EQ(bzimage_plan(&k, &m, 0, BZIMAGE_CMDLINE_MAX - 1, &p, why, sizeof(why)), 0);
-	CHECK_EQ(bzimage_plan(&k, &m, 0, BZIMAGE_CMDLINE_MAX, &p, why, sizeof(why)), -ENOMEM);
+	CHECK_EQ(bzimage_plan(&k, &m, &p, why, sizeof(why)), 0);
+	p.cmdline_len++;
+	CHECK_EQ(bzimage_plan(&k, &m, &p, why, sizeof(why)), -ENOMEM);
 }
 
 TEST(boot_params)
 {
 	struct e820_map m = map_of(MIB(4096));
-	struct bzimage_plan p;
+	struct bzimage_plan p = { .initrd_len = 12345, .cmdline_len = 100 };
 	struct bzimage k;
 	u8 page[4096];
 
 	make();
 	CHECK_EQ(parse(&k), 0);
-	CHECK_EQ(bzimage_plan(&k, &m, 12345, 100, &p, why, sizeof(why)), 0);
+	CHECK_EQ(bzimage_plan(&k, &m, &p, why, sizeof(why)), 0);
 	memset(page, 0xee, sizeof(page));
 	bzimage_params(&k, &p, &m, page);
 	CHECK_EQ(get_le32(page + 0x202), 0x53726448);
@@ -304,4 +305,5 @@ TEST(identity_tables)
 
 UNIT_MAIN({ "parse_good", parse_good }, { "parse_malformed", parse_malformed },
 	  { "parse_truncated", parse_truncated }, { "memory_map", memory_map }, { "plan", plan },
-	  { "cmdline_room", cmdline_room }, { "boot_params", boot_params }, { "identity_tables", identity_tables })
+	  { "cmdline_room", cmdline_room }, { "boot_params", boot_params },
+	  { "identity_tables", identity_tables })

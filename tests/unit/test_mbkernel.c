@@ -11,10 +11,10 @@
 #include "kernel/base/err.h"
 #include "kernel/core/multiboot.h"
 
-#define LEN    0x2000u
+#define LEN 0x2000u
 #define HEADER 0x100u
-#define TEXT   0x1000u
-#define BASE   0x100000u
+#define TEXT 0x1000u
+#define BASE 0x100000u
 
 static u8 image[LEN];
 static char why[160];
@@ -58,8 +58,9 @@ static void make(bool is64)
 		put_le16(image + 42, 32);
 		put_le16(image + 44, 2);
 	}
-	put_phdr(is64, 0, (u64[]){ 1, TEXT, is64 ? 0xffffffff80000000ull : 0x80000000, BASE, 0x800,
-				   0x1800 });
+	put_phdr(
+		is64, 0,
+		(u64[]){ 1, TEXT, is64 ? 0xffffffff80000000ull : 0x80000000, BASE, 0x800, 0x1800 });
 	put_phdr(is64, 1, (u64[]){ 1, TEXT + 0x800, 0x2000, BASE + 0x2000, 0x100, 0x100 });
 	put_header(3);
 }
@@ -114,12 +115,8 @@ static void refused(const struct edit *edits, size_t n, bool is64)
 TEST(elf_malformed)
 {
 	static const struct edit both[] = {
-		{ 0, 1, 0x7e, "magic" },
-		{ 4, 1, 0, "class" },
-		{ 4, 1, 3, "class" },
-		{ 5, 1, 2, "byte order" },
-		{ 16, 2, 3, "type" },
-		{ 18, 2, 40, "machine" },
+		{ 0, 1, 0x7e, "magic" },   { 4, 1, 0, "class" }, { 4, 1, 3, "class" },
+		{ 5, 1, 2, "byte order" }, { 16, 2, 3, "type" }, { 18, 2, 40, "machine" },
 	};
 	static const struct edit is64[] = {
 		{ 54, 2, 32, "program headers of" },
@@ -168,8 +165,9 @@ TEST(elf_many_segments)
 	for (u32 n = ELF_SEGMENTS; n <= ELF_SEGMENTS + 1; n++) {
 		put_le16(image + 56, (u16)n);
 		for (u32 i = 0; i < n; i++)
-			put_phdr(true, i, (u64[]){ 1, TEXT, 0xffffffff80000000ull + i * 0x1000,
-						   BASE + i * 0x1000, 0x100, 0x100 });
+			put_phdr(true, i,
+				 (u64[]){ 1, TEXT, 0xffffffff80000000ull + i * 0x1000,
+					  BASE + i * 0x1000, 0x100, 0x100 });
 		CHECK_EQ(parse(&e), n > ELF_SEGMENTS ? -ENOEXEC : 0);
 	}
 }
@@ -221,8 +219,8 @@ TEST(address_fields)
 {
 	static const struct address_case cases[] = {
 		{ BASE + HEADER, BASE, 0, 0, BASE, 0, 0, LEN, LEN },
-		{ BASE + HEADER, BASE + HEADER, BASE + 0x400, BASE + 0x5000, BASE + 0x4fff, 0, HEADER,
-		  0x300, 0x4f00 },
+		{ BASE + HEADER, BASE + HEADER, BASE + 0x400, BASE + 0x5000, BASE + 0x4fff, 0,
+		  HEADER, 0x300, 0x4f00 },
 		{ BASE + HEADER, BASE, BASE + LEN, BASE + LEN, BASE, 0, 0, LEN, LEN },
 		{ BASE + HEADER, BASE - 1, 0, 0, BASE, -ENOEXEC, 0, 0, 0 },
 		{ BASE, BASE + 1, 0, 0, BASE, -ENOEXEC, 0, 0, 0 },
@@ -269,8 +267,10 @@ static struct elf_image image_of(u64 paddr, u64 memsz)
 
 TEST(plan)
 {
-	struct mbkernel_modules m = { .mod = { { "a", 1, 0 }, { "b", 4097, 0 }, { "c", 0, 0 } },
-				      .count = 3 };
+	struct mbkernel_modules m = {
+		.mod = { { "a", NULL, 1, 0 }, { "b", NULL, 4097, 0 }, { "c", NULL, 0, 0 } },
+		.count = 3
+	};
 	struct e820_map map;
 	struct elf_image e = image_of(BASE, 0x1001);
 
@@ -307,13 +307,15 @@ static const void *phys(void *ctx, hpa_t pa, size_t len)
 	(void)ctx;
 	(void)len;
 	return pa >= MBKERNEL_INFO_GPA && pa - MBKERNEL_INFO_GPA < info_len
-		       ? info_buf + (pa - MBKERNEL_INFO_GPA) : NULL;
+		       ? info_buf + (pa - MBKERNEL_INFO_GPA)
+		       : NULL;
 }
 
 TEST(info)
 {
-	const struct mbkernel_modules m = { .mod = { { "one", 10, 0x200000 }, { "two x", 5, 0x201000 } },
-					    .count = 2 };
+	const struct mbkernel_modules m = {
+		.mod = { { "one", NULL, 10, 0x200000 }, { "two x", NULL, 5, 0x201000 } }, .count = 2
+	};
 	const struct boot_env env = { .phys = phys };
 	static struct boot_info b;
 	struct e820_map map;
@@ -324,7 +326,8 @@ TEST(info)
 	CHECK_EQ(mbkernel_info(&map, "say hello", &m, info_buf, &info_len), 0);
 	CHECK_EQ(get_le32(info_buf + 4), 639);
 	CHECK_EQ(get_le32(info_buf + 8), (map.usable_end >> 10) - 1024);
-	CHECK_EQ(multiboot_parse(MBKERNEL_LOADED, MBKERNEL_INFO_GPA, &env, &b, why, sizeof(why)), 0);
+	CHECK_EQ(multiboot_parse(MBKERNEL_LOADED, MBKERNEL_INFO_GPA, &env, &b, why, sizeof(why)),
+		 0);
 	CHECK_STR(b.cmdline, "say hello");
 	CHECK_EQ(memcmp(b.loader, "Godwit", 6), 0);
 	CHECK_EQ(b.modules, 2);
@@ -335,8 +338,10 @@ TEST(info)
 	CHECK_STR(b.module[1].string, "two x");
 	CHECK_EQ(b.ranges, map.count);
 	for (u32 i = 0; i < map.count; i++) {
-		static const u8 type[] = { [BOOT_RAM] = E820_RAM, [BOOT_RESERVED] = E820_RESERVED,
-					   [BOOT_ACPI] = E820_ACPI, [BOOT_NVS] = E820_NVS };
+		static const u8 type[] = { [BOOT_RAM] = E820_RAM,
+					   [BOOT_RESERVED] = E820_RESERVED,
+					   [BOOT_ACPI] = E820_ACPI,
+					   [BOOT_NVS] = E820_NVS };
 
 		CHECK_EQ(b.range[i].base, map.entry[i].base);
 		CHECK_EQ(b.range[i].len, map.entry[i].len);
@@ -366,7 +371,7 @@ TEST(info_too_long)
 }
 
 UNIT_MAIN({ "elf_good", elf_good }, { "elf_malformed", elf_malformed },
-	  { "elf_empty_segment", elf_empty_segment },
-	  { "elf_many_segments", elf_many_segments }, { "truncated", truncated },
-	  { "header_place", header_place }, { "address_fields", address_fields }, { "plan", plan },
-	  { "info", info }, { "info_too_long", info_too_long })
+	  { "elf_empty_segment", elf_empty_segment }, { "elf_many_segments", elf_many_segments },
+	  { "truncated", truncated }, { "header_place", header_place },
+	  { "address_fields", address_fields }, { "plan", plan }, { "info", info },
+	  { "info_too_long", info_too_long })

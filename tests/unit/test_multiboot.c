@@ -80,8 +80,8 @@ static void make1(void)
 
 TEST(mb1)
 {
-	static const u32 types[] = { BOOT_RAM, BOOT_RESERVED, BOOT_RAM, BOOT_ACPI, BOOT_NVS, BOOT_BAD,
-				     BOOT_RESERVED };
+	static const u32 types[] = { BOOT_RAM, BOOT_RESERVED, BOOT_RAM,     BOOT_ACPI,
+				     BOOT_NVS, BOOT_BAD,      BOOT_RESERVED };
 	char name[BOOT_STRING_LEN];
 
 	make1();
@@ -299,9 +299,9 @@ TEST(mb2_rsdp_order)
 TEST(mb2_efi_map)
 {
 	static const u32 want[16] = {
-		BOOT_RESERVED, BOOT_RAM, BOOT_RAM, BOOT_RAM, BOOT_RAM, BOOT_RESERVED, BOOT_RESERVED,
-		BOOT_RAM, BOOT_BAD, BOOT_ACPI, BOOT_NVS, BOOT_RESERVED, BOOT_RESERVED, BOOT_RESERVED,
-		BOOT_RESERVED, BOOT_RESERVED,
+		BOOT_RESERVED, BOOT_RAM,      BOOT_RAM,      BOOT_RAM,      BOOT_RAM, BOOT_RESERVED,
+		BOOT_RESERVED, BOOT_RAM,      BOOT_BAD,      BOOT_ACPI,     BOOT_NVS, BOOT_RESERVED,
+		BOOT_RESERVED, BOOT_RESERVED, BOOT_RESERVED, BOOT_RESERVED,
 	};
 
 	begin2();
@@ -358,8 +358,8 @@ TEST(mb2_malformed)
 TEST(names)
 {
 	static const char *const cases[][2] = {
-		{ "", "" }, { "a", "a" }, { "/x/y/z arg/with/slash", "z" }, { "dir/", "" },
-		{ "tab\tx", "tab" }, { " lead", "" },
+		{ "", "" },     { "a", "a" },        { "/x/y/z arg/with/slash", "z" },
+		{ "dir/", "" }, { "tab\tx", "tab" }, { " lead", "" },
 	};
 	struct boot_module m;
 	char name[8];
