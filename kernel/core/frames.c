@@ -46,6 +46,7 @@ void frames_early(hpa_t start, hpa_t end)
 
 hpa_t frames_early_used(void)
 {
+	early_end = early_next; /* the rest is the pool's */
 	return early_next;
 }
 

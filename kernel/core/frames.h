@@ -53,7 +53,7 @@ bool frames_audit(void);
 
 /**
  * frames_early() - before the pool: frame_alloc() hands out [start, end), which the boot map
- * reaches. frames_early_used() - end of what it has handed out; reserve it from the pool.
+ * reaches. frames_early_used() - end of what it has handed out, for good; reserve it from the pool.
  */
 void frames_early(hpa_t start, hpa_t end);
 hpa_t frames_early_used(void);

@@ -231,6 +231,11 @@ int sched_park(struct sched_entity *e)
 			e->state = SCHED_PARKED;
 		} else if (e->state == SCHED_BLOCKED) {
 			e->state = SCHED_PARKED;
+		} else if (rq == this_cpu()->sched && rq->current == e) {
+			/* Between two entries: this CPU's loop serves us in a softirq. */
+			e->leave(e);
+			e->state = SCHED_PARKED;
+			rq->current = NULL;
 		}
 		if (e->state == SCHED_PARKED) {
 			spin_unlock(&rq->lock);
@@ -315,8 +320,8 @@ static void account(struct runqueue *rq, struct sched_entity *e)
 	e->vruntime += charge(e, used);
 }
 
-/* e came back: where does it go? Returns true when it may simply be entered again. */
-static bool settle(struct runqueue *rq, struct sched_entity *e, enum sched_result why, u32 self)
+/* e came back: where does it go? It stays current when it may simply be entered again. */
+static void settle(struct runqueue *rq, struct sched_entity *e, enum sched_result why, u32 self)
 {
 	bool again;
 
@@ -328,7 +333,7 @@ static bool settle(struct runqueue *rq, struct sched_entity *e, enum sched_resul
 		if (e->vruntime > rq->min_vruntime)
 			rq->min_vruntime = e->vruntime;
 		spin_unlock(&rq->lock);
-		return true;
+		return;
 	}
 	e->leave(e);
 	if (e->park)
@@ -339,7 +344,6 @@ static bool settle(struct runqueue *rq, struct sched_entity *e, enum sched_resul
 		enqueue_locked(rq, e, self);
 	rq->current = NULL;
 	spin_unlock(&rq->lock);
-	return false;
 }
 
 static void arm_slice(struct runqueue *rq)
@@ -372,13 +376,16 @@ NORETURN void sched_loop(void)
 {
 	struct pcpu *cpu = this_cpu();
 	struct runqueue *rq = cpu->sched;
-	struct sched_entity *e = NULL;
 
 	for (;;) {
+		struct sched_entity *e;
+
 		atomic_store_relaxed(&cpu->kick, 0);
 		atomic_fence(); /* pairs with the writers' order: work first, then kick */
 		if (atomic_load_relaxed(&cpu->softirq))
 			softirq_run();
+		/* Only this CPU sets or clears it, a softirq's sched_park() included. */
+		e = atomic_load_relaxed(&rq->current);
 		if (!e)
 			e = pick(rq, cpu->id);
 		if (!e) {
@@ -387,8 +394,7 @@ NORETURN void sched_loop(void)
 		}
 		arm_slice(rq);
 		rq->started = tsc_read();
-		if (!settle(rq, e, e->run(e), cpu->id))
-			e = NULL;
+		settle(rq, e, e->run(e), cpu->id);
 	}
 }
 
