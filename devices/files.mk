@@ -22,3 +22,7 @@ PURE_SRCS += devices/net/offload.c
 PURE_SRCS += devices/net/vswitch.c
 PURE_SRCS += devices/pci/assign_info.c
 PURE_SRCS += devices/pci/vassign.c
+PURE_SRCS += devices/sriov/igb/igb_hw.c
+PURE_SRCS += devices/sriov/igb/igb_vf.c
+PURE_SRCS += devices/sriov/igb/igb_mbox.c
+PURE_SRCS += devices/sriov/igb/igb_vf0.c
