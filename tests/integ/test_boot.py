@@ -3,7 +3,7 @@
 and loaders do not give; the rights of the hypervisor's own memory, read back and provoked."""
 import re
 
-from lib.machine import CPU
+from lib import guests
 from lib.registry import test
 
 # Seconds until a host that boots at all has said so, on a loaded machine.
@@ -74,7 +74,7 @@ def cpus_4(t):
 
 @test(timeout=60)
 def xapic(t):
-    m = boots(t, cpu=CPU.replace("+x2apic", "-x2apic"))
+    m = boots(t, cpu=guests.CPU_XAPIC)
     says(m, "local APIC in xAPIC mode")
     all_up(m, 2)
 

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Linux guests on a Godwit host: configuration, boot modules, their consoles."""
+from lib import paths
+from lib.machine import CPU
+
+SHELL_S = 90                        # seconds to a guest's prompt on a loaded machine
+ESCAPE = "\x1d"                     # Ctrl-]: leaves a guest's console
+CPU_XAPIC = CPU.replace("+x2apic", "-x2apic")
+
+
+def vm_section(name, cpus=2, memory="256M", kernel="vmlinuz", cmdline="", more=""):
+    """The section of one Linux guest."""
+    return (f"[vm {name}]\nmemory = {memory}\ncpus = {cpus}\nkernel = {kernel}\n"
+            f"initrd = initrd.img\ncmdline = console=ttyS0 quiet {cmdline}\nautostart = yes\n{more}")
+
+
+def host_config(*sections):
+    return "[host]\nname = a\nconsole = ttyS0\nctl = ttyS1\n" + "".join(sections)
+
+
+def modules(flavour="stock"):
+    return {"vmlinuz": paths.GUEST / f"vmlinuz-{flavour}", "initrd.img": paths.GUEST / "initrd.img"}
+
+
+def needs(flavour="stock"):
+    """What `make` must have made for a guest of this flavour."""
+    return ("godwit.elf", f"guest/vmlinuz-{flavour}", "guest/initrd.img")
+
+
+def wait_console(m, timeout=60):
+    """The host's prompt: commands are read from here on."""
+    m.com1.expect(r"^a> ", timeout=timeout)
+
+
+def attach(m, name):
+    """From the host's prompt to the guest's console."""
+    m.com1.sendline(f"vm console {name}")
+    m.com1.expect(rf"\[console of {name},")
+
+
+def leave(m):
+    m.com1.send(ESCAPE)
+    m.com1.expect(r"^a> ")
+
+
+def shell(m, timeout=SHELL_S):
+    """On an attached console: the guest's prompt; (kernel release, processors)."""
+    found = m.com1.expect(r"godwit-guest: kernel=(\S+) cpus=(\d+)", timeout=timeout)
+    m.com1.expect(r"^guest# ", timeout=timeout)
+    return found.group(1), int(found.group(2))
+
+
+def run(m, command, timeout=30):
+    """A command at the guest's prompt; (exit status, output), when the prompt is back."""
+    m.com1.sendline(f"echo begin; {command}; echo status $?.")
+    m.com1.expect(r"^begin\n", timeout=timeout)    # the echo of the typed line is behind us
+    found = m.com1.expect(r"(?s)(.*?)^status (\d+)\.$", timeout=timeout)
+    m.com1.expect(r"^guest# ", timeout=timeout)
+    return int(found.group(2)), found.group(1)
+
+
+def check_clean(m):
+    """No warning of the guest's kernel."""
+    status, text = run(m, "sh /tests/check-dmesg.sh")
+    assert status == 0, text
