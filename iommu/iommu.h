@@ -208,6 +208,9 @@ struct iommu_unit_info {
 u32 iommu_device_list(struct iommu_device_info *out, u32 max);
 u32 iommu_unit_list(struct iommu_unit_info *out, u32 max);
 
+/** iommu_stray_faults() - of functions in quarantine, since boot. */
+u64 iommu_stray_faults(void);
+
 /** iommu_poll() - read faults now instead of at their interrupt. Context: control or softirq. */
 void iommu_poll(void);
 

@@ -261,3 +261,8 @@ u32 iommu_unit_list(struct iommu_unit_info *out, u32 max)
 	}
 	return n;
 }
+
+u64 iommu_stray_faults(void)
+{
+	return iommu.faults;
+}

@@ -53,3 +53,5 @@ PURE_SRCS += kernel/core/pci_reset.c
 PURE_SRCS += kernel/core/pci_iso.c
 EDGE_SRCS += kernel/init/vms.c
 EDGE_SRCS += kernel/init/control.c
+EDGE_SRCS += kernel/init/selftest_iommu.c
+EDGE_SRCS += kernel/init/ctl_iommu.c

@@ -7,6 +7,7 @@
 #include "guest/vm/ctl_vm.h"
 #include "kernel/core/console.h"
 #include "kernel/core/ctl_host.h"
+#include "kernel/init/ctl_iommu.h"
 
 int control_init(const struct config *config, const struct acpi_info *acpi)
 {
@@ -14,6 +15,8 @@ int control_init(const struct config *config, const struct acpi_info *acpi)
 
 	if (!rc)
 		rc = ctl_vm_init(console_ctl(), config);
+	if (!rc)
+		rc = ctl_iommu_init(console_ctl());
 	if (!rc)
 		console_init(config, acpi);
 	return rc;

@@ -25,6 +25,7 @@
 #include "kernel/core/sched.h"
 #include "kernel/init/memory.h"
 #include "kernel/init/platform.h"
+#include "kernel/init/selftest_iommu.h"
 #include "kernel/init/smp.h"
 #include "kernel/init/vms.h"
 
@@ -180,12 +181,15 @@ static void run_steps(void)
 	}
 }
 
-static void crash_option(void)
+static void test_options(void)
 {
 	char name[32];
 
 	if (cmdline_find(boot.info.cmdline, "crash", name, sizeof(name)))
 		crash_run(name);
+	if (cmdline_find(boot.info.cmdline, "selftest", name, sizeof(name)) &&
+	    strcmp(name, "iommu") == 0)
+		selftest_iommu();
 }
 
 NORETURN void kmain(u32 magic, u32 info);
@@ -200,6 +204,6 @@ void kmain(u32 magic, u32 info)
 	earlycon_init();
 	log_info("Godwit %s, image %p..%p", GODWIT_VERSION, __image_start, __image_end);
 	run_steps();
-	crash_option();
+	test_options();
 	vms_go();
 }

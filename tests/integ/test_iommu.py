@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""DMA and interrupt remapping: the host's edu device is blocked, translated, blocked again; its
+interrupts pass through the remapping tables or nowhere. The steps are selftest_iommu.c's."""
+import re
+
+from lib.registry import test
+
+BOOT_S = 40
+STEPS = (
+    "quarantine blocks", "unmapped write blocked", "physical address blocked", "mapped",
+    "write to a read-only page blocked", "mapped page translated", "unmapped",
+    "page taken away blocked", "interrupt delivered", "interrupt blocked",
+    "interrupt routed again", "interrupt freed", "detached", "detached device blocked",
+)
+RECORDED = ("unmapped write recorded", "write to a read-only page recorded",
+            "page taken away recorded")
+
+
+def selftest(t, iommu, steps, **options):
+    """A machine that has run the steps, each of them answered yes."""
+    m = t.machine(iommu=iommu, append="selftest=iommu", devices=("-device", "edu"), **options)
+    m.com1.expect(r"selftest: iommu: end$", timeout=BOOT_S)
+    m.com1.expect(r" ready$", timeout=BOOT_S)
+    said = dict(re.findall(r"selftest: iommu: (.*) (yes|no)$", m.com1.text, re.M))
+    for step in steps:
+        assert said.get(step) == "yes", f"{step}: {said.get(step, 'not said')}"
+    return m
+
+
+def vtd(t, iommu, **options):
+    m = selftest(t, iommu, STEPS + RECORDED, **options)
+    text = m.com1.text
+    assert re.search(r"iommu: 00:[0-9a-f]{2}\.0 \(selftest\): write at 0x5000000: ", text)
+    assert re.search(r"iommu: 00:[0-9a-f]{2}\.0 \(selftest\): interrupt 0x[0-9a-f]+: "
+                     r"interrupt is blocked", text)
+    # This one was not polled for: the unit's own interrupt tells of it.
+    m.com1.expect(r"iommu: .* \(nobody\): write at 0x7777000: no context entry", timeout=10)
+    m.com1.sendline("iommu")
+    m.com1.expect("VT-d")
+
+
+@test(timeout=90)
+def vtd_default(t):
+    vtd(t, "intel-iommu,intremap=on")
+
+
+@test(timeout=90)
+def vtd_x2apic_destinations(t):
+    vtd(t, "intel-iommu,intremap=on,eim=on")
+
+
+@test(timeout=90)
+def vtd_39_bits_caching_mode(t):
+    vtd(t, "intel-iommu,intremap=on,aw-bits=39,caching-mode=on")
+
+
+@test(timeout=90)
+def vtd_device_iotlb(t):
+    vtd(t, "intel-iommu,intremap=on,device-iotlb=on")
+
+
+# The model's event log stays empty: what is recorded cannot be seen there.
+@test(timeout=90)
+def amdvi(t):
+    selftest(t, "amd-iommu,intremap=on,pt=off", STEPS)
+
+
+@test(timeout=90)
+def amdvi_x2apic_destinations(t):
+    selftest(t, "amd-iommu,intremap=on,pt=off,xtsup=on", STEPS)
+
+
+@test(timeout=60)
+def none(t):
+    m = t.machine(iommu="", append="selftest=iommu", devices=("-device", "edu"))
+    m.com1.expect(r"iommu +none: devices cannot be given to guests$", timeout=BOOT_S)
+    m.com1.expect(r"selftest: iommu: cannot run: ENODEV$")
+    m.com1.expect(r" ready$")
+
+
+@test(timeout=60)
+def unusable(t):
+    m = t.machine(iommu="intel-iommu,dma-translation=off")
+    m.com1.expect(r"VT-d unit at 0xfed90000 has no DMA translation$", timeout=BOOT_S)
+    m.com1.expect(r"iommu +none that can be used, ENOTSUP")
+    m.com1.expect(r" ready$")
+
+
+@test(timeout=60)
+def no_interrupt_remapping(t):
+    m = t.machine(iommu="intel-iommu,intremap=off")
+    m.com1.expect(r"iommu +VT-d, .*interrupts not remapped$", timeout=BOOT_S)
+    m.com1.expect(r" ready$")
