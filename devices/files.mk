@@ -26,3 +26,5 @@ PURE_SRCS += devices/sriov/igb/igb_hw.c
 PURE_SRCS += devices/sriov/igb/igb_vf.c
 PURE_SRCS += devices/sriov/igb/igb_mbox.c
 PURE_SRCS += devices/sriov/igb/igb_vf0.c
+PURE_SRCS += devices/virtio/virtio_net.c
+PURE_SRCS += devices/virtio/virtio_net_ctl.c

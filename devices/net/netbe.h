@@ -19,7 +19,8 @@ enum net_drop {
 	NET_DROP_STORM,	    /* beyond the broadcast and multicast limit */
 	NET_DROP_RATE,	    /* beyond the receiver's rate */
 	NET_DROP_LINK,	    /* port is down */
-	NET_DROP_BUFFER,    /* receiver had no buffer */
+	NET_DROP_BUFFER,    /* receiver had no buffer just now */
+	NET_DROP_STALLED,   /* receiver has had no buffer for long */
 	NET_DROP_FILTER,    /* receiver does not listen to this address */
 	NET_DROP_RESERVED,  /* link-local group address: stays on its link */
 	NET_DROP_RING,	    /* sender's or receiver's ring is malformed */

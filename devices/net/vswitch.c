@@ -25,7 +25,7 @@ const char *net_drop_name(enum net_drop why)
 		[NET_DROP_STORM] = "storm",	 [NET_DROP_RATE] = "rate",
 		[NET_DROP_LINK] = "link",	 [NET_DROP_BUFFER] = "buffer",
 		[NET_DROP_FILTER] = "filter",	 [NET_DROP_RESERVED] = "reserved",
-		[NET_DROP_RING] = "ring",
+		[NET_DROP_RING] = "ring",	 [NET_DROP_STALLED] = "stalled",
 	};
 
 	return name[why];
@@ -248,7 +248,9 @@ static bool member(const struct vswitch_port *p, u16 vlan, bool *tagged)
 
 static void count_rx(struct vswitch *sw, struct vswitch_port *p, enum net_drop rc, u32 len)
 {
-	if (rc) {
+	if (rc == NET_DROP_BUFFER && sw->may_wait) {
+		; /* the sender tries again */
+	} else if (rc) {
 		p->count.rx_drop[rc]++;
 	} else {
 		p->count.rx_frames++;
@@ -292,6 +294,7 @@ static void finish_and_hand_over(struct vswitch *sw, const struct frame *f, u32 
 	struct frame done;
 
 	if (need & ~caps) {
+		sw->may_wait = false; /* some segments may have got through */
 		if (!offload_segment(f, hand_over, sw))
 			count_rx(sw, &sw->port[sw->to], NET_DROP_OFFLOAD, 0);
 		return;
@@ -409,26 +412,33 @@ static enum net_drop admit(struct vswitch *sw, u32 id, struct frame *f, u64 now)
 	return mac_is_group(f->head) ? group_ok(p, f, now) : NET_OK;
 }
 
-enum net_drop vswitch_send(struct vswitch *sw, u32 id, struct frame *f, u64 now)
+enum net_drop vswitch_send(struct vswitch *sw, u32 id, struct frame *f, bool may_wait, u64 now)
 {
 	struct vswitch_port *p = &sw->port[id];
 	u32 len = frame_len(f);
 	enum net_drop rc = admit(sw, id, f, now);
 	u8 to;
 
-	bucket_take(&p->tx, len);
 	if (rc) {
+		bucket_take(&p->tx, len);
 		p->count.tx_drop[rc]++;
 		return rc;
 	}
+	sw->result = NET_OK;
+	sw->may_wait = false;
+	to = mac_is_group(f->head) ? VSWITCH_NO_PORT : vswitch_lookup(sw, f->head, f->vlan, now);
+	if (to == VSWITCH_NO_PORT) {
+		flood(sw, id, f, mac_is_group(f->head), now);
+	} else {
+		sw->may_wait = may_wait;
+		deliver(sw, id, to, f, now);
+		if (sw->may_wait && sw->result == NET_DROP_BUFFER)
+			return NET_DROP_BUFFER;
+		sw->may_wait = false;
+	}
+	bucket_take(&p->tx, len);
 	p->count.tx_frames++;
 	p->count.tx_bytes += len;
-	sw->result = NET_OK;
-	to = mac_is_group(f->head) ? VSWITCH_NO_PORT : vswitch_lookup(sw, f->head, f->vlan, now);
-	if (to == VSWITCH_NO_PORT)
-		flood(sw, id, f, mac_is_group(f->head), now);
-	else
-		deliver(sw, id, to, f, now);
 	rc = sw->result;
 	if (sw->mirror != VSWITCH_NO_PORT && sw->mirror != to)
 		deliver(sw, id, sw->mirror, f, now);

@@ -62,6 +62,7 @@ struct vswitch {
 	/* Of the delivery in progress. */
 	u8 to;
 	u16 tag; /* to be put into the frame, 0: none */
+	bool may_wait;
 	enum net_drop result;
 };
 
@@ -96,9 +97,11 @@ u64 vswitch_tx_wait(struct vswitch *sw, u32 id, u64 now);
 
 /**
  * vswitch_send() - port id sends f (its tag, if any, in the bytes; f is changed). It was counted
- * and delivered, or dropped and counted: the answer says why, for the first receiver.
+ * and delivered, or dropped and counted: the answer says why, for the first receiver. With
+ * may_wait, NET_DROP_BUFFER means that the only receiver has no buffer now, that nothing was
+ * counted, and that the sender may try again.
  */
-enum net_drop vswitch_send(struct vswitch *sw, u32 id, struct frame *f, u64 now);
+enum net_drop vswitch_send(struct vswitch *sw, u32 id, struct frame *f, bool may_wait, u64 now);
 
 /** vswitch_flush() - the burst is over: all receivers publish what they got. */
 void vswitch_flush(struct vswitch *sw);

@@ -106,7 +106,7 @@ static enum net_drop send(unsigned from, u32 dst, u32 src, u32 tag, u32 len)
 
 	for (unsigned i = 0; i < PORTS; i++)
 		got[i].frames = 0;
-	return vswitch_send(&sw, id[from], &f, now);
+	return vswitch_send(&sw, id[from], &f, false, now);
 }
 
 /* Which ports got the last frame: bit per port. */
@@ -186,10 +186,10 @@ TEST(filters)
 	CHECK_EQ(send(2, 1, 0, 0, 60), NET_DROP_SPOOF); /* a guest's address from outside */
 	f = make(1, 0, 0, 60);
 	f.head[6] |= 1;
-	CHECK_EQ(vswitch_send(&sw, id[0], &f, now), NET_DROP_SPOOF);
+	CHECK_EQ(vswitch_send(&sw, id[0], &f, false, now), NET_DROP_SPOOF);
 	f = make(1, 0, 0, 60);
 	memcpy(f.head, (u8[]){ 0x01, 0x80, 0xc2, 0, 0, 0x0e }, 6);
-	CHECK_EQ(vswitch_send(&sw, id[0], &f, now), NET_DROP_RESERVED);
+	CHECK_EQ(vswitch_send(&sw, id[0], &f, false, now), NET_DROP_RESERVED);
 	CHECK_EQ(send(0, 1, 0, 0, 13), NET_DROP_RUNT);
 	CHECK_EQ(send(0, 1, 0, 5, 17), NET_DROP_RUNT);
 	CHECK_EQ(send(0, 1, 0, 0, 1515), NET_DROP_OVERSIZE);
@@ -198,6 +198,14 @@ TEST(filters)
 	got[1].answer = NET_DROP_BUFFER;
 	CHECK_EQ(send(0, 1, 0, 0, 60), NET_DROP_BUFFER);
 	CHECK_EQ(sw.port[id[1]].count.rx_drop[NET_DROP_BUFFER], 1);
+	/* A sender that can wait is told so, and nothing counts before it gave up. */
+	f = make(1, 0, 0, 60);
+	CHECK_EQ(vswitch_send(&sw, id[0], &f, true, now), NET_DROP_BUFFER);
+	CHECK_EQ(sw.port[id[1]].count.rx_drop[NET_DROP_BUFFER], 1);
+	CHECK_EQ(sw.port[id[0]].count.tx_frames, 2);
+	f = make(0xff, 0, 0, 60);
+	CHECK_EQ(vswitch_send(&sw, id[0], &f, true, now), NET_DROP_BUFFER);
+	CHECK_EQ(sw.port[id[1]].count.rx_drop[NET_DROP_BUFFER], 2);
 	vswitch_set_up(&sw, id[1], false);
 	CHECK_EQ(send(0, 1, 0, 0, 60), NET_DROP_LINK);
 	CHECK_EQ(send(1, 0, 1, 0, 60), NET_DROP_LINK);
@@ -222,7 +230,7 @@ TEST(ageing)
 		f.head[8] = (u8)(i >> 8);
 		f.head[9] = (u8)i;
 		f.head[7] = 1;
-		vswitch_send(&sw, id[2], &f, now);
+		vswitch_send(&sw, id[2], &f, false, now);
 	}
 	CHECK_EQ(vswitch_lookup(&sw, (u8[]){ 0x52, 0, 0, 0, 0, 1 }, 0, now), id[1]);
 	/* What was learned at a port goes with its link. */
@@ -355,44 +363,44 @@ TEST(finishing)
 	f.head[46] = 0x50;
 	got[1].caps = NETBE_CSUM | NETBE_TCP4;
 	got[1].frames = 0;
-	CHECK_EQ(vswitch_send(&sw, id[0], &f, now), NET_OK);
+	CHECK_EQ(vswitch_send(&sw, id[0], &f, false, now), NET_OK);
 	CHECK_EQ(got[1].frames, 1); /* as it is, metadata with it */
 	CHECK_EQ(got[1].meta.gso, FRAME_TCP4);
 	CHECK(got[1].meta.flags & FRAME_CSUM);
 	got[1].caps = NETBE_CSUM | NETBE_TCP6;
-	CHECK_EQ(vswitch_send(&sw, id[0], &f, now), NET_OK);
+	CHECK_EQ(vswitch_send(&sw, id[0], &f, false, now), NET_OK);
 	CHECK_EQ(got[1].frames, 1 + 3);
 	CHECK_EQ(got[1].meta.gso, FRAME_NO_GSO);
 	CHECK(!(got[1].meta.flags & FRAME_CSUM));
 	f.gso = FRAME_NO_GSO;
 	f.gso_size = 0;
 	f.body_len = 40;
-	CHECK_EQ(vswitch_send(&sw, id[0], &f, now), NET_OK);
+	CHECK_EQ(vswitch_send(&sw, id[0], &f, false, now), NET_OK);
 	CHECK(got[1].meta.flags & FRAME_CSUM);
 	got[1].caps = 0;
-	CHECK_EQ(vswitch_send(&sw, id[0], &f, now), NET_OK);
+	CHECK_EQ(vswitch_send(&sw, id[0], &f, false, now), NET_OK);
 	CHECK(!(got[1].meta.flags & FRAME_CSUM));
 	CHECK(got[1].last[50] | got[1].last[51]);
 	f.csum_start = 3000;
-	CHECK_EQ(vswitch_send(&sw, id[0], &f, now), NET_DROP_OFFLOAD);
+	CHECK_EQ(vswitch_send(&sw, id[0], &f, false, now), NET_DROP_OFFLOAD);
 	f.csum_start = 34;
 	f.gso = FRAME_TCP6; /* which it is not */
 	f.gso_size = 1000;
-	CHECK_EQ(vswitch_send(&sw, id[0], &f, now), NET_DROP_OFFLOAD);
+	CHECK_EQ(vswitch_send(&sw, id[0], &f, false, now), NET_DROP_OFFLOAD);
 	/* A tag moves where the checksum starts. */
 	f = make(3, 4, 10, 104);
 	f.flags = FRAME_CSUM;
 	f.csum_start = 38;
 	f.csum_offset = 16;
 	got[3].caps = NETBE_CSUM;
-	CHECK_EQ(vswitch_send(&sw, id[4], &f, now), NET_OK);
+	CHECK_EQ(vswitch_send(&sw, id[4], &f, false, now), NET_OK);
 	CHECK_EQ(got[3].meta.csum_start, 34);
 	f = make(4, 3, 0, 100);
 	f.flags = FRAME_CSUM;
 	f.csum_start = 34;
 	f.csum_offset = 16;
 	got[4].caps = NETBE_CSUM;
-	CHECK_EQ(vswitch_send(&sw, id[3], &f, now), NET_OK);
+	CHECK_EQ(vswitch_send(&sw, id[3], &f, false, now), NET_OK);
 	CHECK_EQ(got[4].meta.csum_start, 38);
 }
 
