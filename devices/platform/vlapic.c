@@ -198,7 +198,10 @@ static int vlapic_pending(void *lapic)
 	struct vlapic *v = lapic;
 	int vector;
 
-	if (unlikely(atomic_load_relaxed(&v->attention))) {
+	/* Asked before each entry, and this is nearly always the answer. */
+	if (likely(!(atomic_load_relaxed(&v->attention) | atomic_load_relaxed(&v->irr_sum))))
+		return -1;
+	if (atomic_load_relaxed(&v->attention)) {
 		if (atomic_load_relaxed(&v->attention) & VLAPIC_ATT_TIMER) {
 			atomic_and(&v->attention, ~(u32)VLAPIC_ATT_TIMER);
 			vlapic_timer_check(v);

@@ -201,18 +201,20 @@ static void chip_write(struct vpic_chip *c, bool data, u8 v)
 		write_ocw2(c, v);
 }
 
-static u8 chip_read(struct vpic_chip *c, bool master, bool data)
+/* The read behind a poll command acknowledges, at either port. */
+static u8 chip_poll(struct vpic_chip *c, bool master)
 {
-	int n;
+	int n = request(c, master);
 
-	if (c->poll) {
-		c->poll = false;
-		n = request(c, master);
-		if (n < 0)
-			return 0;
-		acknowledge(c, (unsigned)n);
-		return (u8)(0x80 | n);
-	}
+	c->poll = false;
+	if (n < 0)
+		return 0;
+	acknowledge(c, (unsigned)n);
+	return (u8)(0x80 | n);
+}
+
+static u8 chip_read(const struct vpic_chip *c, bool data)
+{
 	if (data)
 		return c->imr;
 	return c->read_isr ? c->isr : c->irr;
@@ -237,8 +239,11 @@ void vpic_io(struct vpic *p, u16 port, bool write, u8 *value)
 			*value = c->elcr;
 	} else if (write) {
 		chip_write(c, port & 1, *value);
+	} else if (!c->poll) {
+		*value = chip_read(c, port & 1);
+		return; /* reading changes nothing */
 	} else {
-		*value = chip_read(c, !slave, port & 1);
+		*value = chip_poll(c, !slave);
 	}
 	update(p);
 }

@@ -7,11 +7,17 @@
 #include "kernel/base/bits.h"
 #include "kernel/base/err.h"
 
+#define PORT_LIMIT 65536u
+
 void io_bus_init(struct io_bus *bus, const char *name, u64 limit)
 {
 	bus->name = name;
 	bus->limit = limit;
 	bus->count = 0;
+	/* Ports of a device lie within eight, registers in memory within a page. */
+	bus->hint_shift = limit == PORT_LIMIT ? 3 : 12;
+	__builtin_memset(bus->hint, 0, sizeof(bus->hint));
+	bus->region[0] = (struct io_region){ 0 };
 }
 
 /* Index of the first region whose base is above addr. */
@@ -63,10 +69,11 @@ int io_bus_remove(struct io_bus *bus, u64 base)
 	bus->count--;
 	for (at--; at < bus->count; at++)
 		bus->region[at] = bus->region[at + 1];
+	bus->region[bus->count] = (struct io_region){ 0 };
 	return 0;
 }
 
-struct io_region *io_bus_find(struct io_bus *bus, u64 addr)
+static NOINLINE struct io_region *search(struct io_bus *bus, u64 addr, u8 *hint)
 {
 	u32 at = upper_bound(bus, addr);
 	struct io_region *r;
@@ -74,7 +81,21 @@ struct io_region *io_bus_find(struct io_bus *bus, u64 addr)
 	if (at == 0)
 		return NULL;
 	r = &bus->region[at - 1];
-	return addr - r->base < r->len ? r : NULL;
+	if (addr - r->base >= r->len)
+		return NULL;
+	*hint = (u8)(at - 1);
+	return r;
+}
+
+struct io_region *io_bus_find(struct io_bus *bus, u64 addr)
+{
+	u8 *hint = &bus->hint[(addr >> bus->hint_shift) % IO_BUS_HINTS];
+	struct io_region *r = &bus->region[*hint];
+
+	/* A stale hint names a region elsewhere, or an empty one, which has no length. */
+	if (likely(addr - r->base < r->len))
+		return r;
+	return search(bus, addr, hint);
 }
 
 /* Byte by byte: the access straddles a border between regions, or nothing. */
@@ -103,14 +124,14 @@ static bool access_bytes(struct io_bus *bus, u64 addr, unsigned size, bool write
 bool io_bus_access(struct io_bus *bus, u64 addr, unsigned size, bool write, u64 *value)
 {
 	struct io_region *r = io_bus_find(bus, addr);
-	u64 v;
+	u64 mask = size_mask(size);
 
 	if (unlikely(!r || r->len - (addr - r->base) < size))
 		return access_bytes(bus, addr, size, write, value);
-	v = write ? *value & size_mask(size) : size_mask(size);
+	*value = (write ? *value : ~0ull) & mask;
 	r->accesses++;
-	r->fn(r->ctx, addr - r->base, size, write, &v);
+	r->fn(r->ctx, addr - r->base, size, write, value);
 	if (!write)
-		*value = v & size_mask(size);
+		*value &= mask;
 	return true;
 }

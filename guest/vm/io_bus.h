@@ -10,6 +10,7 @@
 #include "kernel/base/types.h"
 
 #define IO_BUS_REGIONS 64
+#define IO_BUS_HINTS   16
 
 /*
  * Answer one access: 'off' is relative to the region's base, size 1, 2, 4 or 8 bytes and
@@ -32,6 +33,8 @@ struct io_bus {
 	const char *name;
 	u64 limit; /* highest valid address + 1; 0 means 2^64 */
 	u32 count;
+	u32 hint_shift;
+	u8 hint[IO_BUS_HINTS]; /* by address: index of the region found there last */
 	struct io_region region[IO_BUS_REGIONS];
 };
 
@@ -53,6 +56,7 @@ struct io_region *io_bus_find(struct io_bus *bus, u64 addr);
 /**
  * io_bus_access() - one access of 1, 2, 4 or 8 bytes. Where it leaves a region it is
  * split into bytes; bytes nobody answers read as all-ones and drop writes.
+ * *value: of a write, its bits above the size are lost.
  * Returns true when a device answered every byte.
  */
 bool io_bus_access(struct io_bus *bus, u64 addr, unsigned size, bool write, u64 *value);

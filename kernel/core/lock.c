@@ -19,32 +19,40 @@ void spin_init(struct spinlock *l, enum lock_rank rank, const char *name)
 	*l = (struct spinlock){ .rank = rank, .name = name };
 }
 
-static void wait_free(struct spinlock *l, u32 me)
+/* Out of line, with what follows the wait: the free lock is taken without saving a register. */
+static NOINLINE void lock_contended(struct spinlock *l, struct pcpu *p)
 {
 	u64 limit = tsc_khz() ? tsc_khz() * LOCK_TIMEOUT_MS : LOCK_TIMEOUT_TSC_UNCALIBRATED;
 	u64 start = tsc_read();
 
-	while (!atomic_cas(&l->word, 0u, me)) {
+	while (!atomic_cas(&l->word, 0u, p->id + 1)) {
 		while (atomic_load_relaxed(&l->word)) {
 			cpu_pause();
 			if (tsc_read() - start > limit)
-				panic("lock %s: CPU %u waited 10 s for CPU %u", l->name, me - 1,
+				panic("lock %s: CPU %u waited 10 s for CPU %u", l->name, p->id,
 				      atomic_load_relaxed(&l->word) - 1);
 		}
 	}
+	p->locks_held |= 1u << l->rank;
+}
+
+static NOINLINE void rank_violated(const struct spinlock *l, const struct pcpu *p)
+{
+	panic("lock %s (rank %u) taken while holding ranks %#x%s", l->name, l->rank,
+	      p->locks_held, l->word == p->id + 1 ? ", itself among them" : "");
 }
 
 void spin_lock(struct spinlock *l)
 {
 	struct pcpu *p = this_cpu();
-	u32 me = p->id + 1;
 
-	if (unlikely(p->locks_held >> l->rank))
-		panic("lock %s (rank %u) taken while holding ranks %#x%s", l->name, l->rank,
-		      p->locks_held, l->word == me ? ", itself among them" : "");
-	if (unlikely(!atomic_cas(&l->word, 0u, me)))
-		wait_free(l, me);
-	p->locks_held |= 1u << l->rank;
+	if (unlikely(p->locks_held >> l->rank)) {
+		rank_violated(l, p);
+	} else if (unlikely(!atomic_cas(&l->word, 0u, p->id + 1))) {
+		lock_contended(l, p);
+	} else {
+		p->locks_held |= 1u << l->rank;
+	}
 }
 
 void spin_unlock(struct spinlock *l)

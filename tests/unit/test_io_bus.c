@@ -46,6 +46,30 @@ TEST(order_and_overlap)
 	CHECK_STR(io_bus_find(&b, 0x33)->name, "z");
 }
 
+/* What was found last is found at once, but only while it is there. */
+TEST(found_last)
+{
+	static struct io_bus b;
+
+	io_bus_init(&b, "t", 0);
+	CHECK(!io_bus_find(&b, 0));
+	for (u64 i = 0; i < 3; i++)
+		CHECK_EQ(io_bus_add(&b, &(struct io_region){ i * 8, 8, "r", reg_io, NULL }), 0);
+	for (u64 i = 0; i < 3; i++) {
+		CHECK_EQ(io_bus_find(&b, i * 8 + 7)->base, i * 8);
+		CHECK_EQ(io_bus_find(&b, i * 8)->base, i * 8);
+	}
+	CHECK_EQ(io_bus_remove(&b, 16), 0);
+	CHECK(!io_bus_find(&b, 16));
+	CHECK_EQ(io_bus_find(&b, 8)->base, 8);
+	CHECK_EQ(io_bus_remove(&b, 0), 0);
+	CHECK(!io_bus_find(&b, 0));
+	CHECK_EQ(io_bus_find(&b, 8)->base, 8);
+	CHECK_EQ(io_bus_add(&b, &(struct io_region){ 0, 8, "first", reg_io, NULL }), 0);
+	CHECK_STR(io_bus_find(&b, 0)->name, "first");
+	CHECK_EQ(io_bus_find(&b, 8)->base, 8);
+}
+
 TEST(table_full)
 {
 	static struct io_bus b;
@@ -79,5 +103,5 @@ TEST(accesses)
 	CHECK_EQ(v, 0xff);
 }
 
-UNIT_MAIN({ "order_and_overlap", order_and_overlap }, { "table_full", table_full },
+UNIT_MAIN({ "order_and_overlap", order_and_overlap }, { "found_last", found_last }, { "table_full", table_full },
 	  { "accesses", accesses })
