@@ -28,3 +28,4 @@ PURE_SRCS += devices/sriov/igb/igb_mbox.c
 PURE_SRCS += devices/sriov/igb/igb_vf0.c
 PURE_SRCS += devices/virtio/virtio_net.c
 PURE_SRCS += devices/virtio/virtio_net_ctl.c
+PURE_SRCS += devices/sriov/igb/igb_ring.c
