@@ -54,7 +54,11 @@ demo: setup
 	@$(MAKE) -s $(B)/godwit.elf guest-linux
 	@tools/demo
 
+bench: setup
+	@$(MAKE) -s $(B)/godwit.elf $(B)/guest-kernels/bench.elf guest-linux
+	@tools/bench
+
 $(OBJS) $(HOST_OBJS) $(SHIM_OBJS) $(FUZZ_OBJS): | setup
 
-.PHONY: setup guest-linux iso run lint test demo
+.PHONY: setup guest-linux iso run lint test demo bench
 .PRECIOUS: $(B)/guest/vmlinuz-%
