@@ -1,0 +1,321 @@
+# SPDX-License-Identifier: Apache-2.0
+"""tools/godwitctl against a fake host: a thread that answers on a Unix socket."""
+import contextlib
+import importlib.machinery
+import importlib.util
+import io
+import json
+import os
+import pathlib
+import pty
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import unittest
+
+TOOL = pathlib.Path(__file__).resolve().parents[2] / "tools/godwitctl"
+
+
+def load():
+    sys.dont_write_bytecode = True
+    loader = importlib.machinery.SourceFileLoader("godwitctl", str(TOOL))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("godwitctl", loader))
+    loader.exec_module(module)
+    return module
+
+
+godwitctl = load()
+
+LIST = ("table=vm\n"
+        "row=vm name=web state=running vcpus=2 memory=268435456 cpu_ms={0} up_ms=9000 reason=\"\"\n"
+        "row=vm name=7 state=off vcpus=1 memory=1572864 cpu_ms=0 up_ms=0 reason=\"a \\\"b\\\"\"\n")
+HOST = ("name=a\nversion=0.1.0\ncpus=2\nmemory=1073741824\nmemory_free=536870912\nup_ms={0}\n"
+        "table=cpu\nrow=cpu id=0\n")
+
+
+class Host:
+    """Answers requests from a dictionary: request without its id -> reply text (or a function
+    of how often it came). Bytes before a Ctrl-] are forgotten, as the real port does."""
+
+    def __init__(self, replies, raw=None, greeting=b""):
+        self.replies, self.raw, self.greeting = replies, raw, greeting
+        self.requests = []
+        self.dir = tempfile.TemporaryDirectory()
+        self.path = os.path.join(self.dir.name, "ctl")
+        self.server = socket.socket(socket.AF_UNIX)
+        self.server.bind(self.path)
+        self.server.listen(1)
+        self.thread = threading.Thread(target=self.run, daemon=True)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *exc):
+        self.server.close()
+        self.thread.join(5)
+        self.dir.cleanup()
+
+    def answer(self, conn, line):
+        ident = re.match(r"id=(\S+) (.*)", line)
+        request = ident[2]
+        self.requests.append(request)
+        reply = self.replies.get(request, "error ENOENT unknown verb\n")
+        if callable(reply):
+            reply = reply(self.requests.count(request))
+        if reply is None:
+            return
+        conn.sendall(f"id={ident[1]}\n{reply}".encode())
+        if self.raw and request.startswith("vm console"):
+            self.raw(conn)
+
+    def run(self):
+        try:
+            conn, _ = self.server.accept()
+        except OSError:
+            return
+        with conn:
+            conn.sendall(self.greeting)
+            data = b""
+            while True:
+                try:
+                    more = conn.recv(4096)
+                except OSError:
+                    return
+                if not more:
+                    return
+                data += more
+                while b"\n" in data:
+                    line, data = data.split(b"\n", 1)
+                    self.answer(conn, line.rpartition(b"\x1d")[2].decode())
+
+
+def run(argv):
+    """(exit status, stdout, stderr) of the tool, in this process."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            status = godwitctl.main(argv)
+        except SystemExit as exc:
+            status = exc.code
+    return status, out.getvalue(), err.getvalue()
+
+
+class Words(unittest.TestCase):
+    def test_quote_and_split(self):
+        for value in ("plain-1/2:3", "", "a b", 'q"q', "back\\slash", "tab\tnl\n", "'", "#!&~"):
+            self.assertEqual(godwitctl.split_words("k=" + godwitctl.quote(value)), ["k=" + value])
+
+    def test_request_line(self):
+        line = godwitctl.request_line(["vm", "start", "my vm", "lines=5", "text=a b"])
+        self.assertEqual(line, 'vm start "my vm" lines=5 text="a b"')
+        for words in (["x" * 600], ["a\0b"]):
+            with self.assertRaises(godwitctl.Failure) as caught:
+                godwitctl.request_line(words)
+            self.assertEqual(caught.exception.status, 2)
+
+    def test_malformed(self):
+        for line in ("novalue", "=x", 'a="open', 'a="\\xzz"', ""):
+            with self.assertRaises(ValueError):
+                godwitctl.Reply().add(line)
+
+    def test_json_types(self):
+        reply = godwitctl.Reply()
+        for line in ("name=12", "count=12", "zero=0", "code=007", "table=none", "table=t",
+                     "row=t name=1 n=2", 'text="a  b"', "text=c"):
+            reply.add(line)
+        self.assertEqual(reply.as_json(), {"name": "12", "count": 12, "zero": 0, "code": "007",
+                                           "none": [], "t": [{"name": "1", "n": 2}],
+                                           "text": ["a  b", "c"]})
+
+    def test_unescape(self):
+        whole = b"ab\x1d\x1dc\x1dx\x1d\nrest"
+        for cut in range(len(whole)):
+            u = godwitctl.Unescape()
+            out = u.feed(whole[:cut])
+            if not u.ended:
+                out += u.feed(whole[cut:])
+            self.assertEqual(out, b"ab\x1dc\x1dx")
+            self.assertTrue(u.ended)
+
+
+class Requests(unittest.TestCase):
+    def ask(self, replies, *argv, **options):
+        with Host(replies, **options) as host:
+            result = run(["--socket", host.path, "--timeout", "5", *argv])
+            self.requests = host.requests
+        return result
+
+    def test_text(self):
+        status, out, err = self.ask({"vm list": LIST.format(1) + "ok\n"}, "vm", "list")
+        self.assertEqual((status, err), (0, ""))
+        lines = out.splitlines()
+        self.assertEqual(lines[0].split(), ["name", "state", "vcpus", "memory", "cpu", "ms", "up", "ms",
+                                            "reason"])
+        self.assertIn("256 MiB", lines[1])
+        self.assertIn("1.5 MiB", lines[2])
+        self.assertEqual(lines[1].index("256 MiB") + 7, lines[2].index("1.5 MiB") + 7)
+
+    def test_json(self):
+        status, out, _ = self.ask({"vm list": LIST.format(1) + "ok\n"}, "--json", "vm", "list")
+        self.assertEqual(status, 0)
+        rows = json.loads(out)["vm"]
+        self.assertEqual([r["name"] for r in rows], ["web", "7"])
+        self.assertEqual(rows[1]["reason"], 'a "b"')
+        self.assertEqual(rows[0]["memory"], 268435456)
+
+    def test_json_after_the_verb(self):
+        status, out, _ = self.ask({"version": "version=0.1.0\nok\n"}, "version", "--json")
+        self.assertEqual((status, json.loads(out)), (0, {"version": "0.1.0"}))
+
+    def test_refused(self):
+        status, out, err = self.ask({"vm stop x": "error ENOENT no vm named x\n"}, "vm", "stop", "x")
+        self.assertEqual((status, out, err), (1, "", "godwitctl: ENOENT: no vm named x\n"))
+
+    def test_usage_from_the_host(self):
+        status, _, err = self.ask({"vm stop": "error EINVAL usage: vm stop VM\n"}, "vm", "stop")
+        self.assertEqual((status, err), (2, "godwitctl: EINVAL: usage: vm stop VM\n"))
+
+    def test_stale_output_is_skipped(self):
+        stale = b"guest text \xff\nid=9\nx=1\nok\nerror EIO old\nhalf"
+        status, out, _ = self.ask({"version": "version=1\nok\n"}, "version", greeting=stale + b"\n")
+        self.assertEqual((status, out.split()), (0, ["version", "1"]))
+
+    def test_malformed_reply(self):
+        status, _, err = self.ask({"version": "what is this\nok\n"}, "version")
+        self.assertEqual(status, 1)
+        self.assertIn("malformed", err)
+
+    def test_silence(self):
+        with Host({"version": lambda n: None}) as host:
+            status, _, err = run(["--socket", host.path, "--timeout", "0.2", "version"])
+        self.assertEqual((status, err), (1, "godwitctl: no answer within 0.2 s\n"))
+
+    def test_no_host(self):
+        status, _, err = run(["--socket", "/nonexistent/ctl", "version"])
+        self.assertEqual((status, err), (1, "godwitctl: /nonexistent/ctl: No such file or directory\n"))
+        status, _, err = run(["--tty", "/nonexistent/tty", "version"])
+        self.assertEqual(status, 1)
+
+    def test_closed(self):
+        near, far = socket.socketpair()
+        far.close()
+        with self.assertRaises(godwitctl.Failure), godwitctl.Port(near.detach(), 1) as port:
+            port.request(["version"])
+
+    def test_wrong_usage(self):
+        os.environ.pop("GODWIT_SOCKET", None)
+        for argv in ([], ["version"], ["--socket", "x"], ["--socket", "x", "console"],
+                     ["--socket", "x", "top", "y"], ["--socket", "x", "vm", "console", "y"],
+                     ["-H", "host", "version"], ["-H", "h:1", "--socket", "x", "version"],
+                     ["--socket", "x", "--timeout", "0", "version"]):
+            self.assertEqual(run(argv)[0], 2, argv)
+
+    def test_environment(self):
+        with Host({"version": "version=1\nok\n"}) as host:
+            os.environ["GODWIT_SOCKET"] = host.path
+            try:
+                self.assertEqual(run(["version"])[0], 0)
+            finally:
+                del os.environ["GODWIT_SOCKET"]
+
+    def test_tcp(self):
+        server = socket.create_server(("127.0.0.1", 0))
+        host = Host({"version": "version=1\nok\n"})
+        host.server.close()
+        host.server = server
+        with host:
+            where = f"127.0.0.1:{server.getsockname()[1]}"
+            self.assertEqual(run(["-H", where, "version"])[:2], (0, "version           1\n"))
+
+    def test_tty(self):
+        master, slave = pty.openpty()
+
+        def serve():
+            line = b""
+            while not line.endswith(b"\n"):
+                line += os.read(master, 100)
+            ident = re.search(rb"id=(\S+) version", line)[1]
+            os.write(master, b"id=" + ident + b"\nversion=1\nok\n")
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        status, out, err = run(["--tty", os.ttyname(slave), "--timeout", "5", "version"])
+        thread.join(5)
+        self.assertEqual((status, out, err), (0, "version           1\n", ""))
+        os.close(master)
+        os.close(slave)
+
+    def test_top(self):
+        replies = {"host": lambda n: HOST.format(1000 * n) + "ok\n",
+                   "vm list": lambda n: LIST.format(500 * n) + "ok\n"}
+        status, out, err = self.ask(replies, "--interval", "0", "--count", "2", "top")
+        self.assertEqual((status, err), (0, ""))
+        self.assertIn("512 MiB of 1 GiB free", out)
+        first, second = out.split("a: Godwit")[1:]
+        self.assertRegex(first, r"web +running +2 +256 MiB +- +9")
+        self.assertRegex(second, r"web +running +2 +256 MiB +50\.0 +9")
+        status, out, _ = self.ask(replies, "--json", "--interval", "0", "--count", "1", "top")
+        self.assertEqual(json.loads(out)["vm"][0]["name"], "web")
+
+
+class Console(unittest.TestCase):
+    """The tool as a process of its own: it needs real descriptors."""
+
+    def console(self, raw, typed, replies=None):
+        with Host(replies or {"vm console web": "ok\n"}, raw=raw) as host:
+            p = subprocess.run([sys.executable, str(TOOL), "--socket", host.path, "--timeout", "5",
+                                "console", "web"], input=typed, capture_output=True, timeout=30)
+        return p.returncode, p.stdout, p.stderr
+
+    def test_leave(self):
+        seen = []
+
+        def raw(conn):
+            conn.sendall(b"old text\x1d\x1d!")
+            data = b""
+            while b"\x1d" not in data:
+                data += conn.recv(100)
+            seen.append(data)
+            conn.sendall(b"bye\x1d\n")
+
+        status, out, err = self.console(raw, b"ls\r\x1dnot sent")
+        self.assertEqual((status, out, err), (0, b"old text\x1d!bye", b""))
+        self.assertEqual(seen, [b"ls\r\x1d"])
+
+    def test_end_of_input(self):
+        seen = []
+
+        def raw(conn):
+            data = b""
+            while b"\x1d" not in data:
+                data += conn.recv(100)
+                if data == b"ls\n":
+                    conn.sendall(b"file\n")
+            seen.append(data)
+            conn.sendall(b"\x1d\n")
+
+        status, out, _ = self.console(raw, b"ls\n")
+        self.assertEqual((status, out), (0, b"file\n"))
+        self.assertEqual(seen, [b"ls\n\x1d"])
+
+    def test_vm_goes_away(self):
+        def raw(conn):
+            conn.sendall(b"last words\x1d\n")
+
+        self.assertEqual(self.console(raw, b"")[:2], (0, b"last words"))
+
+    def test_refused(self):
+        status, _, err = self.console(None, b"", {"vm console web": "error ENOENT no vm named web\n"})
+        self.assertEqual((status, err), (1, b"godwitctl: ENOENT: no vm named web\n"))
+
+    def test_connection_lost(self):
+        status, _, err = self.console(lambda conn: conn.shutdown(socket.SHUT_RDWR), b"")
+        self.assertEqual((status, err), (1, b"godwitctl: the host closed the connection\n"))
+
+
+if __name__ == "__main__":
+    unittest.main()
