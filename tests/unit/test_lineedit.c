@@ -253,7 +253,11 @@ TEST(scrolls)
 	type("!");
 	CHECK_EQ(bells, 1);
 	CHECK_EQ(row[column - 1], line[LINEEDIT_MAX - 1]);
-	type("\x01");
+	for (size_t i = LINEEDIT_MAX; i-- > 0;) { /* the cursor is on its character, on the way back too */
+		type("\x02");
+		CHECK_EQ(row[column], line[i]);
+	}
+	type("\x05\x01");
 	CHECK_EQ(column, 2);
 	CHECK(memcmp(row + 2, line, 76) == 0);
 	CHECK(type("\r"));
