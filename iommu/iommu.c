@@ -408,11 +408,13 @@ int iommu_quarantine_locked(u32 unit, u16 bdf, u16 alias, u16 old)
 /* Behind a bridge to conventional PCI all functions use the bridge's requester id. */
 static bool shares_id(u16 bdf)
 {
-	const struct pci_func *f = pci_lookup(bdf);
+	u8 bus = PCI_BUS(bdf);
 
-	while (f && f->parent >= 0) {
-		f = pci_func((u32)f->parent);
-		if (f && !f->cap_pcie)
+	for (u32 i = 0; i < pci_count(); i++) {
+		const struct pci_func *f = pci_func(i);
+
+		if (f->header == 1 && bus >= f->secondary && bus <= f->subordinate &&
+		    (!f->cap_pcie || f->pcie_type == PCIE_TYPE_TO_PCI))
 			return true;
 	}
 	return false;

@@ -1,0 +1,606 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The IOMMU layer over a model of a unit that caches translations: after every operation devices
+ * reach exactly what a plain record of the mappings says, also when the unit stops answering.
+ */
+#include "iommu/iommu.c"
+#include "iommu/iommu_irq.c"
+#include "iommu/vtd/vtd_fmt.h"
+#include "unit.h"
+
+#include <stdarg.h>
+
+/* ---- the hypervisor below ----------------------------------------------------------------------- */
+
+static struct pool_owner account;
+#define FRAMES 512
+static u8 frame[FRAMES][4096] ALIGNED(4096);
+static bool frame_used[FRAMES];
+static long frames_out;
+static bool held;
+static u16 command[65536]; /* PCI command registers */
+static struct pci_func bridges[2];
+static u32 nbridges;
+
+struct pool_owner *hv_owner(void)
+{
+	return &account;
+}
+
+/* Such that phys_to_virt() gives the page back. */
+int frame_alloc(struct pool_owner *owner, hpa_t *out)
+{
+	CHECK(owner == &account);
+	for (u32 i = 0; i < FRAMES; i++) {
+		if (frame_used[i])
+			continue;
+		frame_used[i] = true;
+		frames_out++;
+		memset(frame[i], 0, 4096);
+		*out = (hpa_t)(uintptr_t)frame[i] - DMAP_BASE;
+		return 0;
+	}
+	return -ENOMEM;
+}
+
+void frame_free(struct pool_owner *owner, hpa_t pa)
+{
+	size_t i = (size_t)((u8 *)phys_to_virt(pa) - frame[0]) / 4096;
+
+	(void)owner;
+	CHECK(i < FRAMES && frame_used[i]);
+	frame_used[i] = false;
+	frames_out--;
+	memset(frame[i], 0xee, 4096); /* whoever still walks it gets nonsense */
+}
+
+void spin_lock(struct spinlock *l)
+{
+	(void)l;
+	CHECK(!held);
+	held = true;
+}
+
+void spin_unlock(struct spinlock *l)
+{
+	(void)l;
+	CHECK(held);
+	held = false;
+}
+
+void lock_assert_held(const struct spinlock *l)
+{
+	(void)l;
+	CHECK(held);
+}
+
+void log_printf(enum log_level level, const char *f, ...)
+{
+	(void)level;
+	(void)f;
+}
+
+u64 ns_to_tsc(u64 ns)
+{
+	return ns;
+}
+
+u32 pci_count(void)
+{
+	return nbridges;
+}
+
+const struct pci_func *pci_func(u32 i)
+{
+	return &bridges[i];
+}
+
+u32 pci_read(u16 bdf, u16 off, u8 size)
+{
+	CHECK(off == PCI_COMMAND && size == 2);
+	return command[bdf];
+}
+
+void pci_write(u16 bdf, u16 off, u8 size, u32 v)
+{
+	CHECK(off == PCI_COMMAND && size == 2);
+	command[bdf] = (u16)v;
+}
+
+/* ---- a unit ---------------------------------------------------------------------------------------- */
+
+#define UNITS 2
+#define CACHE 64
+
+struct cached {
+	bool valid;
+	u16 domain;
+	u64 page;
+	hpa_t hpa;
+	bool write;
+};
+
+static struct iommu_unit units[UNITS];
+static struct {
+	struct iommu_table table; /* id 0: blocked */
+} devtab[65536];
+static struct cached cache[UNITS][CACHE];
+static bool dead[UNITS]; /* does not answer any more */
+static u8 irq_vector[UNITS][256];
+static bool irq_taken[UNITS][256];
+
+static struct iommu_unit *m_unit(u32 i)
+{
+	return &units[i];
+}
+
+/* Buses 0-15 unit 0, 16-31 unit 1, above nobody. */
+static int m_unit_of(u16 bdf, u16 *alias)
+{
+	*alias = bdf;
+	return bdf >> 12 < UNITS ? bdf >> 12 : -ENODEV;
+}
+
+static int m_flush(u32 unit, u16 domain, u64 first, u64 last)
+{
+	CHECK(held);
+	if (dead[unit])
+		return -ETIMEDOUT;
+	for (u32 i = 0; i < CACHE; i++) {
+		struct cached *c = &cache[unit][i];
+
+		if (c->domain == domain && c->page >= first >> 12 && c->page <= last >> 12)
+			c->valid = false;
+	}
+	return 0;
+}
+
+static int m_set(u32 unit, u16 bdf, const struct iommu_table *t, u16 old)
+{
+	CHECK(held);
+	devtab[bdf].table = t ? *t : (struct iommu_table){ 0 };
+	return m_flush(unit, old, 0, ~0ull);
+}
+
+static int m_irq_reserve(u32 unit, u16 bdf, u16 count)
+{
+	(void)bdf;
+	for (u32 i = 0; i + count <= 256; i += count) {
+		bool taken = false;
+
+		for (u32 k = 0; k < count; k++)
+			taken |= irq_taken[unit][i + k];
+		if (taken)
+			continue;
+		memset(&irq_taken[unit][i], 1, count);
+		return (int)i;
+	}
+	return -ENOSPC;
+}
+
+static int m_irq_set(u32 unit, u16 bdf, u16 index, u8 vector, u32 dest)
+{
+	(void)bdf;
+	(void)dest;
+	irq_vector[unit][index] = vector;
+	return dead[unit] ? -ETIMEDOUT : 0;
+}
+
+static void m_irq_release(u32 unit, u16 bdf, u16 index, u16 count)
+{
+	(void)bdf;
+	memset(&irq_taken[unit][index], 0, count);
+	memset(&irq_vector[unit][index], 0, count);
+}
+
+static void m_irq_drop(u32 unit, u16 bdf)
+{
+	m_irq_release(unit, bdf, 0, 256);
+}
+
+static struct iommu_msi m_irq_message(u16 first, u16 i)
+{
+	return (struct iommu_msi){ IOMMU_MSI_BASE | 0x10, (u32)first + i };
+}
+
+static u32 m_irq_dest_max(void)
+{
+	return 0xfe;
+}
+
+static const struct iommu_driver model = {
+	.name = "model",
+	.unit = m_unit,
+	.unit_of = m_unit_of,
+	.set = m_set,
+	.flush = m_flush,
+	.irq_reserve = m_irq_reserve,
+	.irq_set = m_irq_set,
+	.irq_release = m_irq_release,
+	.irq_drop = m_irq_drop,
+	.irq_message = m_irq_message,
+	.irq_dest_max = m_irq_dest_max,
+};
+
+/* What a device's access gives: through the cache, as hardware does. */
+static bool reach(u16 bdf, u64 iova, bool write, hpa_t *hpa)
+{
+	u32 unit = bdf >> 12;
+	struct iommu_table t = devtab[bdf].table;
+	struct cached *c = &cache[unit][(iova >> 12 ^ t.id) % CACHE];
+	struct pgtable_leaf leaf;
+	struct pgtable pt;
+
+	if (!t.id || !(command[bdf] & PCI_COMMAND_MASTER))
+		return false;
+	if (!c->valid || c->domain != t.id || c->page != iova >> 12) {
+		pt = iommu.domain[t.id].pt;
+		pt.root = t.root;
+		if (pgtable_lookup(&pt, iova, &leaf))
+			return false;
+		*c = (struct cached){ true, t.id, iova >> 12,
+				      leaf.hpa + ((iova & ~0xfffull) - leaf.va),
+				      (leaf.attrs & PG_W) != 0 };
+	}
+	if (write && !c->write)
+		return false;
+	*hpa = c->hpa;
+	return true;
+}
+
+/* ---- tests ------------------------------------------------------------------------------------------- */
+
+static u16 broken_bdf[8];
+static u32 nbroken;
+
+static void on_broken(void *ctx, u16 bdf)
+{
+	(void)ctx;
+	CHECK(!held);
+	broken_bdf[nbroken++] = bdf;
+}
+
+static void begin(void)
+{
+	struct iommu_client c = { .name = "x", .account = &account };
+
+	memset(&iommu, 0, sizeof(iommu));
+	memset(units, 0, sizeof(units));
+	memset(devtab, 0, sizeof(devtab));
+	memset(cache, 0, sizeof(cache));
+	memset(dead, 0, sizeof(dead));
+	memset(command, 0, sizeof(command));
+	memset(frame_used, 0, sizeof(frame_used));
+	frames_out = 0;
+	nbroken = 0;
+	nbridges = 0;
+	iommu.driver = &model;
+	iommu.common = (struct iommu_common){ .fmt = &vtd_fmt3, .max_leaf = SIZE_2M, .bits = 39,
+					      .domain_ids = 16, .coherent = true, .irqs = true,
+					      .units = UNITS };
+	spin_lock(&iommu.lock);
+	CHECK_EQ(iommu_domain_open_locked(DOMAIN_EMPTY, &c), 0);
+	CHECK_EQ(iommu_domain_open_locked(DOMAIN_HOST, &c), 0);
+	spin_unlock(&iommu.lock);
+}
+
+static struct iommu_domain *domain(const char *name)
+{
+	struct iommu_client c = { .name = name, .account = &account, .broken = on_broken };
+	struct iommu_domain *d;
+
+	CHECK_EQ(iommu_domain_create(&c, &d), 0);
+	return d;
+}
+
+static void attach(struct iommu_domain *d, u16 bdf)
+{
+	CHECK_EQ(iommu_attach(d, bdf), 0);
+	iommu_master(bdf, true);
+}
+
+TEST(states)
+{
+	struct iommu_domain *d;
+	hpa_t hpa;
+	u64 left;
+
+	begin();
+	d = domain("a");
+	attach(d, 0x100);
+	CHECK(iommu_domain_of(0x100) == d && !iommu_domain_of(0x101));
+	CHECK(iommu_attach(d, 0x100) == -EBUSY);
+	CHECK(iommu_attach(d, 0x2000) == -ENODEV);
+	CHECK(!reach(0x100, 0x1000, false, &hpa));
+	CHECK_EQ(iommu_map(d, 0x1000, 0x7000, 0x2000, PG_R | PG_W), 0);
+	CHECK(reach(0x100, 0x2000, true, &hpa) && hpa == 0x8000);
+	CHECK(iommu_map(d, 0x2000, 0x9000, 0x1000, PG_R) == -EEXIST);
+	CHECK_EQ(iommu_lookup(d, 0x1800, &hpa, &left), 0);
+	CHECK_EQ(hpa, 0x7800);
+	CHECK_EQ(left, 0x800);
+	CHECK(iommu_lookup(d, 0x3000, &hpa, &left) == -EFAULT);
+	CHECK(iommu_domain_destroy(d) == -EBUSY);
+	CHECK_EQ(iommu_detach(0x100), 0);
+	CHECK(iommu_detach(0x100) == -ENOENT);
+	CHECK(!reach(0x100, 0x2000, true, &hpa));
+	CHECK_EQ(iommu_domain_destroy(d), 0);
+	CHECK_EQ(iommu_domain_destroy(NULL), 0);
+}
+
+TEST(bad_ranges)
+{
+	struct iommu_domain *d;
+
+	begin();
+	d = domain("a");
+	CHECK(iommu_map(d, 0, 0, 0, PG_R) == -EINVAL);
+	CHECK(iommu_map(d, 0x800, 0, 0x1000, PG_R) == -EINVAL);
+	CHECK(iommu_map(d, 0, 0, 0x1000, PG_W) == -EINVAL);
+	CHECK(iommu_map(d, 0, 0, 0x1000, PG_R | PG_X) == -EINVAL);
+	CHECK(iommu_map(d, 0xfee00000, 0, 0x1000, PG_R) == -EINVAL);
+	CHECK(iommu_map(d, 0xfedff000, 0, 0x2000, PG_R) == -EINVAL);
+	CHECK(iommu_map(d, iommu_limit() - 0x1000, 0, 0x2000, PG_R) == -EINVAL);
+	CHECK(iommu_map(d, ~0ull << 12, 0, 0x2000, PG_R) == -EINVAL);
+	CHECK_EQ(iommu_map(d, iommu_limit() - 0x1000, 0, 0x1000, PG_R), 0);
+	CHECK(iommu_unmap(d, 0xfee00000, 0x1000) == -EINVAL);
+	CHECK_EQ(d->mapped, 0x1000);
+}
+
+/* Pages 0..63 of two domains, two devices each on another unit, against plain arrays. */
+TEST(random_history)
+{
+	struct iommu_domain *d[2];
+	struct { hpa_t hpa; u64 rights; } want[2][64] = { 0 };
+	static const u16 bdf[4] = { 0x100, 0x1100, 0x108, 0x1108 };
+	int where[4] = { -1, -1, -1, -1 };
+	u32 seed = 1;
+	long before;
+
+	begin();
+	before = frames_out;
+	d[0] = domain("a");
+	d[1] = domain("b");
+	for (u32 i = 0; i < 4; i++)
+		iommu_master(bdf[i], true);
+	for (u32 step = 0; step < 20000; step++) {
+		u32 k, first, n, op;
+		u64 iova, bytes;
+
+		seed = seed * 1103515245 + 12345;
+		op = seed >> 28;
+		k = seed >> 27 & 1;
+		first = seed >> 16 & 63;
+		n = 1 + (seed >> 12 & 7);
+		n = first + n > 64 ? 64 - first : n;
+		iova = 0x40000000 + first * 0x1000ull;
+		bytes = n * 0x1000ull;
+		if (op < 5) {
+			bool clash = false;
+			hpa_t hpa = 0x10000000 + (seed & 0xffff) * 0x1000ull;
+			u64 rights = seed & 0x100 ? PG_R | PG_W : PG_R;
+
+			for (u32 i = first; i < first + n; i++)
+				clash |= want[k][i].rights != 0;
+			CHECK_EQ(iommu_map(d[k], iova, hpa, bytes, rights), clash ? -EEXIST : 0);
+			for (u32 i = first; i < first + n && !clash; i++) {
+				want[k][i].hpa = hpa + (i - first) * 0x1000ull;
+				want[k][i].rights = rights;
+			}
+		} else if (op < 9) {
+			CHECK_EQ(iommu_unmap(d[k], iova, bytes), 0);
+			for (u32 i = first; i < first + n; i++)
+				want[k][i].rights = 0;
+		} else if (op < 11) {
+			CHECK_EQ(iommu_protect(d[k], iova, bytes, PG_R), 0);
+			for (u32 i = first; i < first + n; i++)
+				if (want[k][i].rights)
+					want[k][i].rights = PG_R;
+		} else {
+			u32 v = seed >> 20 & 3;
+
+			if (where[v] >= 0) {
+				CHECK_EQ(iommu_detach(bdf[v]), 0);
+				where[v] = -1;
+			} else {
+				CHECK_EQ(iommu_attach(d[k], bdf[v]), 0);
+				where[v] = (int)k;
+			}
+		}
+		for (u32 v = 0; v < 4; v++) {
+			for (u32 i = 0; i < 64; i++) {
+				bool write = (step + i) & 1, ok;
+				u64 r = where[v] < 0 ? 0 : want[where[v]][i].rights;
+				hpa_t hpa = 0;
+
+				ok = reach(bdf[v], 0x40000000 + i * 0x1000ull, write, &hpa);
+				CHECK_EQ(ok, write ? (r & PG_W) != 0 : r != 0);
+				CHECK(!ok || hpa == want[where[v]][i].hpa);
+			}
+		}
+	}
+	for (u32 v = 0; v < 4; v++)
+		if (where[v] >= 0)
+			CHECK_EQ(iommu_detach(bdf[v]), 0);
+	for (u32 k = 0; k < 2; k++) {
+		CHECK_EQ(iommu_unmap(d[k], 0x40000000, 64 * 0x1000), 0);
+		CHECK_EQ(d[k]->mapped, 0);
+		CHECK_EQ(iommu_domain_destroy(d[k]), 0);
+	}
+	CHECK_EQ(frames_out, before);
+}
+
+TEST(unit_dies)
+{
+	struct iommu_domain *a, *b;
+	hpa_t hpa;
+	long frames;
+
+	begin();
+	a = domain("a");
+	b = domain("b");
+	attach(a, 0x100);
+	attach(a, 0x1100); /* the other unit */
+	attach(b, 0x108);
+	CHECK_EQ(iommu_map(a, 0x200000, 0x400000, SIZE_2M, PG_R | PG_W), 0);
+	CHECK_EQ(iommu_map(a, 0x400000, 0x1000, 0x1000, PG_R | PG_W), 0);
+	CHECK(reach(0x100, 0x400000, true, &hpa));
+	dead[0] = true;
+	frames = frames_out;
+	CHECK(iommu_unmap(a, 0x400000, 0x1000) == -ETIMEDOUT);
+	CHECK_EQ(frames_out, frames); /* the retired table is never used again */
+	/* Both devices of the unit are cut off, both clients told, once. */
+	CHECK_EQ(nbroken, 2);
+	CHECK((broken_bdf[0] == 0x100 && broken_bdf[1] == 0x108) ||
+	      (broken_bdf[0] == 0x108 && broken_bdf[1] == 0x100));
+	CHECK(!reach(0x100, 0x200000, false, &hpa) && !reach(0x108, 0x200000, false, &hpa));
+	CHECK_EQ(devtab[0x100].table.id, 0);
+	CHECK(!(command[0x100] & PCI_COMMAND_MASTER));
+	CHECK(units[0].broken && !units[1].broken);
+	/* The other unit goes on. */
+	CHECK(reach(0x1100, 0x200000, true, &hpa));
+	CHECK(iommu_attach(b, 0x110) == -ENODEV);
+	CHECK(iommu_detach(0x100) == -ETIMEDOUT);
+	CHECK(iommu_detach(0x108) == -ETIMEDOUT);
+	CHECK_EQ(nbroken, 2);
+	CHECK_EQ(iommu_detach(0x1100), 0);
+	CHECK_EQ(iommu_domain_destroy(a), 0);
+	CHECK_EQ(iommu_domain_destroy(b), 0);
+}
+
+TEST(dies_at_attach_and_detach)
+{
+	struct iommu_domain *d;
+	hpa_t hpa;
+
+	begin();
+	d = domain("a");
+	attach(d, 0x100);
+	CHECK_EQ(iommu_map(d, 0x1000, 0x1000, 0x1000, PG_R), 0);
+	dead[0] = true;
+	iommu_master(0x108, true);
+	CHECK(iommu_attach(d, 0x108) == -ETIMEDOUT);
+	CHECK(!iommu_domain_of(0x108));
+	CHECK(!reach(0x108, 0x1000, false, &hpa));
+	CHECK_EQ(nbroken, 1); /* the one that was there */
+	CHECK(iommu_detach(0x100) == -ETIMEDOUT);
+	begin();
+	d = domain("a");
+	attach(d, 0x100);
+	dead[0] = true;
+	CHECK(iommu_detach(0x100) == -ETIMEDOUT);
+	CHECK_EQ(nbroken, 0); /* who detaches knows */
+	CHECK(!(command[0x100] & PCI_COMMAND_MASTER));
+	CHECK_EQ(iommu_domain_destroy(d), 0);
+}
+
+TEST(reserved_memory)
+{
+	struct resv_region n = { 0x7000000, 0x2000, PG_R | PG_W, 0x100, 0x100 };
+	struct iommu_domain *d;
+	char why[100];
+	hpa_t hpa;
+
+	begin();
+	CHECK_EQ(resv_add(&iommu.resv, &n), 0);
+	d = domain("a");
+	CHECK(iommu_check(0x100, why, sizeof(why)) == -EPERM);
+	CHECK(iommu_attach(d, 0x100) == -EPERM);
+	attach(iommu_host(), 0x100);
+	CHECK(reach(0x100, 0x7001000, true, &hpa) && hpa == 0x7001000);
+	CHECK(!reach(0x100, 0x7002000, true, &hpa));
+	CHECK_EQ(iommu_map(iommu_host(), 0x9000000, 0x9000000, 0x1000, PG_R), 0);
+	CHECK(reach(0x100, 0x9000000, false, &hpa));
+	/* In quarantine it keeps that memory and nothing else. */
+	CHECK_EQ(iommu_detach(0x100), 0);
+	CHECK(reach(0x100, 0x7001000, true, &hpa) && hpa == 0x7001000);
+	CHECK(!reach(0x100, 0x9000000, false, &hpa));
+}
+
+TEST(refusals)
+{
+	char why[100];
+	struct iommu_domain *d;
+
+	begin();
+	d = domain("a");
+	CHECK_EQ(iommu_check(0x100, why, sizeof(why)), 0);
+	CHECK(iommu_check(0x2100, why, sizeof(why)) == -ENODEV);
+	CHECK_STR(why, "no IOMMU serves it");
+	bridges[0] = (struct pci_func){ .header = 1, .secondary = 2, .subordinate = 3 };
+	bridges[1] = (struct pci_func){ .header = 1, .secondary = 4, .subordinate = 4,
+					.cap_pcie = 0x40, .pcie_type = PCIE_TYPE_ROOT_PORT };
+	nbridges = 2;
+	CHECK(iommu_check(0x300, why, sizeof(why)) == -ENOTSUP);
+	CHECK(iommu_attach(d, 0x300) == -ENOTSUP);
+	CHECK_EQ(iommu_check(0x400, why, sizeof(why)), 0);
+	bridges[1].pcie_type = PCIE_TYPE_TO_PCI;
+	CHECK(iommu_check(0x400, why, sizeof(why)) == -ENOTSUP);
+	iommu.common.irqs = false;
+	CHECK(iommu_check(0x100, why, sizeof(why)) == -ENOTSUP);
+	CHECK_STR(why, "the IOMMU does not remap interrupts");
+	iommu.driver = NULL;
+	CHECK(iommu_check(0x100, why, sizeof(why)) == -ENODEV);
+	CHECK(!iommu_present() && !iommu_host() && !iommu_limit());
+}
+
+TEST(limits)
+{
+	struct iommu_client c = { .name = "x", .account = &account };
+	struct iommu_domain *d, *last = NULL;
+	u32 n = 0;
+	int err;
+
+	begin();
+	while ((err = iommu_domain_create(&c, &d)) == 0) {
+		last = d;
+		n++;
+	}
+	CHECK(err == -ENOSPC);
+	CHECK_EQ(n, 16 - DOMAIN_FIRST); /* the units have 16 ids */
+	CHECK_EQ(iommu_domain_destroy(last), 0);
+	CHECK_EQ(iommu_domain_create(&c, &d), 0);
+}
+
+TEST(interrupts)
+{
+	struct iommu_irq q = { 0 }, many;
+	struct iommu_msi m;
+	struct iommu_domain *d;
+
+	begin();
+	d = domain("a");
+	CHECK(iommu_irq_alloc(0x100, 1, &q) == -ENODEV);
+	attach(d, 0x100);
+	CHECK(iommu_irq_alloc(0x100, 0, &q) == -EINVAL);
+	CHECK(iommu_irq_alloc(0x100, 257, &q) == -EINVAL);
+	CHECK_EQ(iommu_irq_alloc(0x100, 1, &q), 0);
+	CHECK_EQ(iommu_irq_alloc(0x100, 8, &many), 0);
+	CHECK_EQ(iommu_irq_route(&many, 3, 0x41, 1, &m), 0);
+	CHECK_EQ(m.data, many.first + 3u);
+	CHECK_EQ(irq_vector[0][many.first + 3], 0x41);
+	CHECK(iommu_irq_route(&many, 8, 0x41, 1, &m) == -EINVAL);
+	CHECK(iommu_irq_route(&many, 0, 0x1f, 1, &m) == -EINVAL);
+	CHECK(iommu_irq_route(&many, 0, 0x41, 0xff, &m) == -ERANGE);
+	CHECK_EQ(iommu_irq_block(&many, 3), 0);
+	CHECK_EQ(irq_vector[0][many.first + 3], 0);
+	iommu_irq_free(&many);
+	CHECK(!many.used);
+	iommu_irq_free(&many);
+	CHECK(iommu_irq_route(&many, 0, 0x41, 1, &m) == -EINVAL);
+	dead[0] = true;
+	CHECK(iommu_irq_route(&q, 0, 0x42, 1, &m) == -ETIMEDOUT);
+	CHECK_EQ(nbroken, 1);
+	CHECK(iommu_detach(0x100) == -ETIMEDOUT);
+	/* Without remapping: plain messages. */
+	iommu.driver = NULL;
+	CHECK_EQ(iommu_irq_alloc(0x100, 1, &q), 0);
+	CHECK_EQ(iommu_irq_route(&q, 0, 0x42, 3, &m), 0);
+	CHECK_EQ(m.address, 0xfee03000);
+	CHECK_EQ(m.data, 0x42);
+	CHECK(iommu_irq_route(&q, 0, 0x42, 0x100, &m) == -ERANGE);
+}
+
+UNIT_MAIN({ "states", states }, { "bad_ranges", bad_ranges }, { "random_history", random_history },
+	  { "unit_dies", unit_dies }, { "dies_at_attach_and_detach", dies_at_attach_and_detach },
+	  { "reserved_memory", reserved_memory }, { "refusals", refusals }, { "limits", limits },
+	  { "interrupts", interrupts })
