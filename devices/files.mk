@@ -29,3 +29,7 @@ PURE_SRCS += devices/sriov/igb/igb_vf0.c
 PURE_SRCS += devices/virtio/virtio_net.c
 PURE_SRCS += devices/virtio/virtio_net_ctl.c
 PURE_SRCS += devices/sriov/igb/igb_ring.c
+EDGE_SRCS += devices/pci/host_irq.c
+EDGE_SRCS += devices/sriov/sriov.c
+EDGE_SRCS += devices/sriov/igb/igb.c
+EDGE_SRCS += devices/sriov/nics.c

@@ -15,6 +15,7 @@ enum lock_rank {
 	LOCK_VM,
 	LOCK_PF,
 	LOCK_VDEV,
+	LOCK_NIC,
 	LOCK_DOM,
 	LOCK_UNIT,
 	LOCK_SCHED,

@@ -20,6 +20,7 @@ static u8 *ecam; /* of bus 0, though only ecam_first..ecam_last are mapped */
 static u8 ecam_first, ecam_last;
 static struct spinlock port_lock = SPINLOCK_INIT(LOCK_PCI, "pci");
 
+static struct pci_list list;
 static struct pci_func *funcs;
 static u32 nfuncs;
 
@@ -125,7 +126,6 @@ int pci_use_ecam(hpa_t base, u8 first, u8 last)
 
 int pci_enumerate(void)
 {
-	static struct pci_list list;
 	u8 first = ecam ? ecam_first : 0, last = ecam ? ecam_last : 255;
 	size_t bytes;
 
@@ -145,6 +145,11 @@ int pci_enumerate(void)
 	funcs = list.func;
 	nfuncs = list.count;
 	return 0;
+}
+
+const struct pci_list *pci_list_host(void)
+{
+	return &list;
 }
 
 u32 pci_count(void)

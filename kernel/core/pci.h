@@ -25,6 +25,9 @@ const struct pci_func *pci_func(u32 i);
 /** pci_lookup() - function at an address, NULL when there is none. */
 const struct pci_func *pci_lookup(u16 bdf);
 
+/** pci_list_host() - all functions found, for what looks at how they lie together. */
+const struct pci_list *pci_list_host(void);
+
 /** pci_cfg_host() - the host's configuration space for the functions of pci_scan.h. */
 const struct pci_cfg *pci_cfg_host(void);
 

@@ -7,6 +7,7 @@
 #include "arch/hvm.h"
 #include "arch/x86/cpu.h"
 #include "devices/platform/pc.h"
+#include "devices/sriov/nics.h"
 #include "guest/vm/vm.h"
 #include "kernel/base/atomic.h"
 #include "kernel/base/err.h"
@@ -107,6 +108,7 @@ int vms_init(const struct boot_info *b, char *text, size_t size)
 	if (backend)
 		vm_init(backend, caps.vendor_amd, &modules);
 	pc_init();
+	(void)nics_init(&config); /* what does not start is said, and its guests will say so */
 	err = control_init(&config, platform_tables());
 	if (err)
 		return err;

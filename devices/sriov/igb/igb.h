@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * 82576 driver: finds and starts a physical function, moves the switch's frames through its own
+ * pair of queues, hands out its VFs.
+ */
+#ifndef DEVICES_SRIOV_IGB_IGB_H
+#define DEVICES_SRIOV_IGB_IGB_H
+
+#include "devices/net/netbe.h"
+#include "devices/pci/host_irq.h"
+#include "devices/sriov/igb/igb_hw.h"
+#include "devices/sriov/igb/igb_ring.h"
+#include "devices/sriov/sriov.h"
+#include "kernel/core/config.h"
+#include "kernel/core/lock.h"
+
+#define IGB_VECTORS 2u /* of the physical function: queue; link and mailbox */
+
+/* Who gets received frames. Called in softirq context on the boot CPU, no lock held. */
+struct igb_client {
+	void *ctx;
+	void (*rx)(void *ctx, struct frame *f); /* f and its bytes are the callee's during the call */
+	void (*rx_end)(void *ctx);		/* that was the burst */
+	void (*link)(void *ctx, u32 mbps);	/* 0: down */
+};
+
+struct igb {
+	/* Constant once started. */
+	char name[CONFIG_NAME_LEN];
+	const struct pci_func *func;
+	volatile u8 *regs;
+	hpa_t block;	/* rings and buffers */
+	struct sriov sriov;
+	struct host_irq irqs;
+	u8 vfs;
+	u8 vector[IGB_VECTORS]; /* of the host, 0: none */
+	/* Filters and VFs. Rank LOCK_PF. */
+	struct spinlock lock;
+	struct igb_hw hw;
+	/* The send ring. Rank LOCK_NIC: inside the switch's lock. */
+	struct spinlock tx_lock;
+	struct igb_tx tx;
+	/* Boot CPU's softirq alone. */
+	struct igb_rx rx;
+	struct igb_client client;
+	u32 mbps;
+	u32 events; /* atomic, IGB_EVENT_* */
+	u64 interrupts;
+};
+
+/** igb_matches() - is f a device of this driver? */
+bool igb_matches(const struct pci_func *f);
+
+/**
+ * igb_start_nic() - take the device over and start it with vfs VFs (none when the machine cannot isolate
+ * them: said in the log). Returns 0; why names the reason of a failure. Context: boot CPU.
+ */
+int MUST_CHECK igb_start_nic(struct igb *g, const struct pci_func *f, const struct config_nic *cfg,
+			     char *why, size_t why_size);
+
+/** igb_poll() - serve what the NIC has; the softirq's work. True: there is more. */
+bool igb_poll(struct igb *g);
+
+/** igb_netbe() - the uplink as the switch sees it. */
+struct netbe igb_netbe(struct igb *g);
+
+/** igb_mac_add(), igb_mac_remove() - frames to this address come to the uplink's queue. -ENOSPC. */
+int MUST_CHECK igb_mac_add(struct igb *g, const u8 *mac);
+void igb_mac_remove(struct igb *g, const u8 *mac);
+
+/** igb_vlan_listen() - tagged frames of vid come to the uplink's queue. -ENOSPC. */
+int MUST_CHECK igb_vlan_listen(struct igb *g, u16 vid);
+
+#endif
