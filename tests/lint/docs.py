@@ -4,9 +4,12 @@
 
 usage: docs.py api     each public function has a comment in its header
        docs.py links   what the pages and comments point to exists
+       docs.py status  the system tests the README's status names exist
 """
+import fnmatch
 import os
 import re
+import subprocess
 import sys
 
 import tree
@@ -16,6 +19,8 @@ LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(?:#([^)\s]*))?\)")
 # Paths of the tree named in running text or in comments.
 PATH = re.compile(r"(?<![\w./-])((?:\.ci|arch|devices|docs|guest|iommu|kernel|tests|tools)/"
                   r"[\w./-]*\.(?:c|h|S|md|py|sh|mk|conf))\b")
+PLANTED = "tests/lint/selftest.py"  # names what does not exist on purpose
+PLATFORMS = 4  # columns of the status table beside the claim
 GENERATED = re.compile(r"build/|/NAME|X\.[ch]$")
 
 
@@ -85,13 +90,26 @@ def links():
         for n, line in enumerate(tree.read(path).split("\n"), 1):
             for name in PATH.findall(line):
                 near = os.path.join(os.path.dirname(path), name)
-                if not GENERATED.search(name) and "*" not in line \
+                if not GENERATED.search(name) and path != PLANTED \
                    and not os.path.exists(name) and not os.path.exists(near):
                     yield f"{path}:{n}: names {name}, which does not exist"
 
 
+def status():
+    names = subprocess.run(["tests/run", "--list"], stdout=subprocess.PIPE, text=True, check=True,
+                           timeout=60).stdout.split()
+    for n, line in enumerate(tree.read("README.md").split("\n"), 1):
+        # The claim, then a column for each platform.
+        cells = line.split("|")[2:-1] if line.startswith("| ") else []
+        if len(cells) < PLATFORMS:
+            continue
+        for name in re.findall(r"`([a-z]\w*\.[\w*]+)`", " ".join(cells)):
+            if not fnmatch.filter(names, name):
+                yield f"README.md:{n}: there is no system test {name}"
+
+
 def main():
-    checks = {"api": api, "links": links}
+    checks = {"api": api, "links": links, "status": status}
     if len(sys.argv) != 2 or sys.argv[1] not in checks:
         sys.exit(__doc__)
     found = list(checks[sys.argv[1]]())
