@@ -60,8 +60,11 @@ struct iommu_driver {
 	 * probe() - read the tables, map registers, build tables in which everything is blocked;
 	 * reserved memory goes to resv. Nothing is switched on.
 	 */
-	int (*probe)(const struct acpi_info *a, struct iommu_common *c, struct resv *resv) MUST_CHECK;
-	/* enable() - translation, then interrupt remapping, on all units. blocked: an empty domain. */
+	int (*probe)(const struct acpi_info *a, struct iommu_common *c,
+		     struct resv *resv) MUST_CHECK;
+	/*
+	 * enable() - translation, then interrupt remapping, on all units. blocked: an empty domain.
+	 */
 	int (*enable)(const struct iommu_table *blocked) MUST_CHECK;
 	struct iommu_unit *(*unit)(u32 i);
 	/* unit_of() - which one serves bdf, and as which requester id. -ENODEV. */
@@ -69,13 +72,17 @@ struct iommu_driver {
 
 	/*
 	 * set() - bdf translates through t, or is blocked (t NULL); the unit has forgotten what it
-	 * knew before (domain id old) on return. -ENOMEM (unchanged), -ETIMEDOUT (changed in memory).
+	 * knew before (domain id old) on return. -ENOMEM (unchanged), -ETIMEDOUT (changed in
+	 * memory).
 	 */
 	int (*set)(u32 unit, u16 bdf, const struct iommu_table *t, u16 old) MUST_CHECK;
 	/* flush() - forget translations of a domain. -ETIMEDOUT. */
 	int (*flush)(u32 unit, u16 domain, u64 first, u64 last) MUST_CHECK;
 
-	/* irq_reserve() - count consecutive entries for requester bdf, all blocked; the first's index. */
+	/*
+	 * irq_reserve() - count consecutive entries for requester bdf, all blocked; the first's
+	 * index.
+	 */
 	int (*irq_reserve)(u32 unit, u16 bdf, u16 count) MUST_CHECK;
 	/* irq_set() - vector 0 blocks. */
 	int (*irq_set)(u32 unit, u16 bdf, u16 index, u8 vector, u32 dest) MUST_CHECK;
@@ -87,7 +94,9 @@ struct iommu_driver {
 	/* irq_dest_max() - highest APIC id that can be a destination. */
 	u32 (*irq_dest_max)(void);
 
-	/* ioapic() - redirection entry for an input of the I/O APIC with that id. -ENODEV, -ENOSPC. */
+	/*
+	 * ioapic() - redirection entry for an input of the I/O APIC with that id. -ENODEV, -ENOSPC.
+	 */
 	int (*ioapic)(u8 id, u32 pin, const struct iommu_line *l, u64 *rte) MUST_CHECK;
 
 	/* fault_irq() - let the unit announce faults by this vector. */
@@ -102,7 +111,9 @@ extern const struct iommu_driver amdvi_driver;
 /** iommu_wait() - poll done(ctx) for at most IOMMU_WAIT_US. -ETIMEDOUT. */
 int MUST_CHECK iommu_wait(bool (*done)(void *ctx), void *ctx);
 
-/** iommu_writeback() - what the CPU wrote to [p, p+len) is in memory; for units that do not snoop. */
+/**
+ * iommu_writeback() - what the CPU wrote to [p, p+len) is in memory; for units that do not snoop.
+ */
 void iommu_writeback(const void *p, size_t len);
 
 #endif

@@ -11,7 +11,8 @@
  *
  * Locks: all functions take the IOMMU's lock (rank LOCK_DOM) themselves; the caller may hold locks
  * of lower rank (VM, PF, VDEV). Callbacks (struct iommu_client) run without that
- * lock, perhaps in softirq context, but under whatever the caller of the function holds: they only post.
+ * lock, perhaps in softirq context, but under whatever the caller of the function holds: they only
+ * post.
  */
 #ifndef IOMMU_IOMMU_H
 #define IOMMU_IOMMU_H
@@ -68,7 +69,9 @@ struct iommu_client {
 	const char *name; /* for the log and the 'iommu' verb; copied, at most 31 characters */
 	struct pool_owner *account; /* pays for the table's pages; lives longer than the domain */
 	void *ctx;
-	/* fault() - a device of this domain was blocked; at most ten calls a second. May be NULL. */
+	/*
+	 * fault() - a device of this domain was blocked; at most ten calls a second. May be NULL.
+	 */
 	void (*fault)(void *ctx, const struct iommu_fault *f);
 	/*
 	 * broken() - bdf does not obey any more (an invalidation was not answered in time): it
@@ -94,9 +97,9 @@ struct iommu_domain *iommu_host(void);
 u64 iommu_limit(void);
 
 /**
- * iommu_map() - devices of d see [hpa, hpa+len) at iova, all three multiples of 4 KiB; rights: PG_R,
- * PG_R | PG_W. In effect on return. Returns 0; -EINVAL (unaligned, beyond iommu_limit(), overlaps
- * the interrupt range), -EEXIST (something is mapped there), -ENOMEM; -ETIMEDOUT as
+ * iommu_map() - devices of d see [hpa, hpa+len) at iova, all three multiples of 4 KiB; rights:
+ * PG_R, PG_R | PG_W. In effect on return. Returns 0; -EINVAL (unaligned, beyond iommu_limit(),
+ * overlaps the interrupt range), -EEXIST (something is mapped there), -ENOMEM; -ETIMEDOUT as
  * iommu_unmap(). Nothing is mapped on failure.
  */
 int MUST_CHECK iommu_map(struct iommu_domain *d, iova_t iova, hpa_t hpa, u64 len, u64 rights);
@@ -112,7 +115,9 @@ int MUST_CHECK iommu_unmap(struct iommu_domain *d, iova_t iova, u64 len);
 /** iommu_protect() - give what is mapped in the range these rights. Errors as iommu_unmap(). */
 int MUST_CHECK iommu_protect(struct iommu_domain *d, iova_t iova, u64 len, u64 rights);
 
-/** iommu_lookup() - where iova leads. -EFAULT: nowhere. *left: bytes mapped on from there, at least. */
+/**
+ * iommu_lookup() - where iova leads. -EFAULT: nowhere. *left: bytes mapped on from there, at least.
+ */
 int MUST_CHECK iommu_lookup(struct iommu_domain *d, iova_t iova, hpa_t *hpa, u64 *left);
 
 /* ---- devices ------------------------------------------------------------------------------- */
@@ -126,18 +131,19 @@ int MUST_CHECK iommu_lookup(struct iommu_domain *d, iova_t iova, hpa_t *hpa, u64
 int MUST_CHECK iommu_check(u16 bdf, char *why, size_t why_size);
 
 /**
- * iommu_attach() - from quarantine into d. Its bus mastering is the caller's to switch on afterwards.
- * Memory that firmware reserves for it becomes mapped one to one in the host's domain; into
- * any other such a function is refused. Returns 0; -ENODEV (no unit serves it), -EBUSY (attached
- * already), -EPERM (reserved memory), -ENOTSUP (shares its requester id with others), -ENOSPC,
- * -ENOMEM, -ETIMEDOUT (it is still blocked).
+ * iommu_attach() - from quarantine into d. Its bus mastering is the caller's to switch on
+ * afterwards. Memory that firmware reserves for it becomes mapped one to one in the host's domain;
+ * into any other such a function is refused. Returns 0; -ENODEV (no unit serves it), -EBUSY
+ * (attached already), -EPERM (reserved memory), -ENOTSUP (shares its requester id with others),
+ * -ENOSPC, -ENOMEM, -ETIMEDOUT (it is still blocked).
  */
 int MUST_CHECK iommu_attach(struct iommu_domain *d, u16 bdf);
 
 /**
  * iommu_detach() - back into quarantine; the function has been quiesced or reset. Its interrupts
- * are freed: records of them are not to be used any more. Returns 0; -ENOENT (not attached); -ETIMEDOUT: blocked in the table, bus
- * mastering off, but its unit did not confirm: memory it could reach must not be used again.
+ * are freed: records of them are not to be used any more. Returns 0; -ENOENT (not attached);
+ * -ETIMEDOUT: blocked in the table, bus mastering off, but its unit did not confirm: memory it
+ * could reach must not be used again.
  */
 int MUST_CHECK iommu_detach(u16 bdf);
 
@@ -161,10 +167,11 @@ struct iommu_msi {
 };
 
 /**
- * iommu_irq_alloc() - count interrupts for an attached function, all blocked: a power of two up to 32
- * for MSI, any up to 256 for MSI-X (one call for the whole table, or one a vector). Works without
- * interrupt remapping too, for any function: messages are the plain ones then, each on its own, so
- * MSI can have one only. Returns 0; -EINVAL, -ENODEV (not attached), -ENOSPC (table full, logged).
+ * iommu_irq_alloc() - count interrupts for an attached function, all blocked: a power of two up to
+ * 32 for MSI, any up to 256 for MSI-X (one call for the whole table, or one a vector). Works
+ * without interrupt remapping too, for any function: messages are the plain ones then, each on its
+ * own, so MSI can have one only. Returns 0; -EINVAL, -ENODEV (not attached), -ENOSPC (table full,
+ * logged).
  */
 int MUST_CHECK iommu_irq_alloc(u16 bdf, u16 count, struct iommu_irq *out);
 
@@ -181,10 +188,12 @@ int MUST_CHECK iommu_irq_route(const struct iommu_irq *q, u16 i, u8 vector, u32 
 /** iommu_irq_block() - interrupt i is dropped from now on. Errors as iommu_irq_route(). */
 int MUST_CHECK iommu_irq_block(const struct iommu_irq *q, u16 i);
 
-/** iommu_irq_free() - block and give back; the device does not send them any more. q may be unused. */
+/**
+ * iommu_irq_free() - block and give back; the device does not send them any more. q may be unused.
+ */
 void iommu_irq_free(struct iommu_irq *q);
 
-/* ---- looking at it ----------------------------------------------------------------------------- */
+/* ---- looking at it ------------------------------------------------------------------- */
 
 /* One function, for the 'iommu' verb. */
 struct iommu_device_info {

@@ -117,7 +117,7 @@ static int fault_irqs(void)
 	return err;
 }
 
-/* ---- boot -------------------------------------------------------------------------------------- */
+/* ---- boot ---------------------------------------------------------------------------- */
 
 /* What firmware left running must not meet a table that knows nothing of it, nor the pool. */
 static void quiet_masters(void)
@@ -223,7 +223,7 @@ int iommu_init(const struct acpi_info *a)
 	return err ? err : fault_irqs();
 }
 
-/* ---- looking at it ------------------------------------------------------------------------------- */
+/* ---- looking at it ------------------------------------------------------------------- */
 
 u32 iommu_device_list(struct iommu_device_info *out, u32 max)
 {

@@ -27,7 +27,8 @@ int iommu_irq_alloc(u16 bdf, u16 count, struct iommu_irq *out)
 		spin_unlock(&iommu.lock);
 	}
 	if (first == -ENOSPC)
-		log_warn("iommu: " BDF_FMT ": interrupt table has no room for %u", BDF_ARGS(bdf), count);
+		log_warn("iommu: " BDF_FMT ": interrupt table has no room for %u", BDF_ARGS(bdf),
+			 count);
 	if (first < 0)
 		return first;
 	*out = (struct iommu_irq){ .bdf = bdf, .first = (u16)first, .count = count, .used = true };

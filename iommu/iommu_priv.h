@@ -67,7 +67,9 @@ int MUST_CHECK iommu_domain_open_locked(u16 id, const struct iommu_client *c);
 /** iommu_table() - what the driver sees of a domain. */
 struct iommu_table iommu_table(const struct iommu_domain *d);
 
-/** iommu_unit_failed_locked() - a wait on the unit ended: its devices are blocked and marked broken. */
+/**
+ * iommu_unit_failed_locked() - a wait on the unit ended: its devices are blocked and marked broken.
+ */
 void iommu_unit_failed_locked(u32 unit);
 
 /** iommu_notify() - after the lock is released: broken() for those marked and not yet told. */

@@ -29,7 +29,9 @@ struct resv {
  */
 int MUST_CHECK resv_add(struct resv *r, const struct resv_region *n);
 
-/** resv_next() - the first region of bdf at index *at or above, and *at behind it; NULL: no more. */
+/**
+ * resv_next() - the first region of bdf at index *at or above, and *at behind it; NULL: no more.
+ */
 const struct resv_region *resv_next(const struct resv *r, u16 bdf, u32 *at);
 
 /** resv_has() - does firmware keep memory for bdf? */

@@ -23,7 +23,8 @@ static void print_error(void *ctx, const char *line)
 static int usage(void)
 {
 	fputs("usage: godwit-check FILE [--modules NAME...]\n"
-	      "  checks a godwit.conf; with --modules also that its boot modules are among NAME...\n"
+	      "  checks a godwit.conf; with --modules also that its boot modules are among "
+	      "NAME...\n"
 	      "  exit status: 0 no error, 1 errors (on standard output), 2 usage or unreadable\n",
 	      stderr);
 	return EXIT_USAGE;

@@ -10,7 +10,9 @@
 /** earlycon_init() - find out which of the two ports is there; boot.S has set COM1 up. */
 void earlycon_init(void);
 
-/** earlycon_write_com1() - len characters; "\n" goes out as "\r\n". Drops text when COM1 is stuck. */
+/**
+ * earlycon_write_com1() - len characters; "\n" goes out as "\r\n". Drops text when COM1 is stuck.
+ */
 void earlycon_write_com1(const char *text, size_t len);
 
 /** earlycon_write_e9() - len characters to the emulator's debug port, if there is one. */

@@ -30,9 +30,9 @@ struct ioapic_route {
 };
 
 /**
- * ioapic_set_remap() - from now on fn gives the redirection entry of each route (interrupt remapping);
- * routes made before are written anew. fn returns 0 or an error, which ioapic_route() returns.
- * The first error for an existing route is returned here; that input is masked. Boot CPU.
+ * ioapic_set_remap() - from now on fn gives the redirection entry of each route (interrupt
+ * remapping); routes made before are written anew. fn returns 0 or an error, which ioapic_route()
+ * returns. The first error for an existing route is returned here; that input is masked. Boot CPU.
  */
 int MUST_CHECK ioapic_set_remap(int (*fn)(const struct ioapic_route *r, u64 *rte));
 

@@ -56,7 +56,8 @@ static int read_common(const struct pci_cfg *c, struct assign_info *a, char *why
 		return -ENOTSUP;
 	}
 	if (a->reset == PCI_RESET_NONE) {
-		fmt_snprintf(why, size, "it cannot be reset by itself: an owner's traces would stay");
+		fmt_snprintf(why, size,
+			     "it cannot be reset by itself: an owner's traces would stay");
 		return -ENOTSUP;
 	}
 	for (u32 i = 0; i < 6; i++) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What assignment must know of a physical or virtual function, read from its configuration space once
- * and checked. Pure: the space is reached through callbacks.
+ * What assignment must know of a physical or virtual function, read from its configuration space
+ * once and checked. Pure: the space is reached through callbacks.
  */
 #ifndef DEVICES_PCI_ASSIGN_INFO_H
 #define DEVICES_PCI_ASSIGN_INFO_H

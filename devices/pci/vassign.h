@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An assigned function as its guest sees it: configuration space built from the physical one's facts,
- * interrupts in software, BARs split into pages that are mapped and pages that are trapped. Pure;
- * the VM's lock is held around every call.
+ * An assigned function as its guest sees it: configuration space built from the physical one's
+ * facts, interrupts in software, BARs split into pages that are mapped and pages that are trapped.
+ * Pure; the VM's lock is held around every call.
  */
 #ifndef DEVICES_PCI_VASSIGN_H
 #define DEVICES_PCI_VASSIGN_H
@@ -57,8 +57,8 @@ struct vassign_tables {
 };
 
 /**
- * vassign_init() - the function's virtual side, as after a reset. I/O BARs and other capabilities than
- * PCI Express, power management, MSI and MSI-X are left out.
+ * vassign_init() - the function's virtual side, as after a reset. I/O BARs and other capabilities
+ * than PCI Express, power management, MSI and MSI-X are left out.
  */
 void vassign_init(struct vassign *v, const struct assign_info *info,
 		  const struct vassign_tables *tables, const struct vassign_env *env);

@@ -34,8 +34,8 @@ struct vmsix {
 };
 
 /**
- * vmsix_init() - count vectors (1..VMSIX_MAX_VECTORS), all masked. table and pba are the owner's, so
- * that they lie in its saved state: VMSIX_TABLE_WORDS(count) and VMSIX_PBA_WORDS(count) long.
+ * vmsix_init() - count vectors (1..VMSIX_MAX_VECTORS), all masked. table and pba are the owner's,
+ * so that they lie in its saved state: VMSIX_TABLE_WORDS(count) and VMSIX_PBA_WORDS(count) long.
  */
 void vmsix_init(struct vmsix *m, u16 count, u64 *table, u64 *pba, const struct vmsix_env *env);
 
@@ -43,8 +43,8 @@ void vmsix_init(struct vmsix *m, u16 count, u64 *table, u64 *pba, const struct v
 void vmsix_reset(struct vmsix *m);
 
 /**
- * vmsix_add_cap() - append the capability to c: table at table_off of BAR table_bar, pending bits at
- * pba_off of BAR pba_bar, both multiples of 8.
+ * vmsix_add_cap() - append the capability to c: table at table_off of BAR table_bar, pending bits
+ * at pba_off of BAR pba_bar, both multiples of 8.
  */
 void vmsix_add_cap(struct vmsix *m, struct vcfg *c, u8 table_bar, u32 table_off, u8 pba_bar,
 		   u32 pba_off);

@@ -20,7 +20,7 @@
 
 struct vpci_function {
 	struct vcfg *cfg;
-	const struct vpci_function *bridge; /* it sits on this one's secondary bus; NULL: root bus */
+	const struct vpci_function *bridge; /* it is on its secondary bus; NULL: root bus */
 	u8 devfn;
 };
 
@@ -40,9 +40,9 @@ void vpci_reset(void *state);
 int MUST_CHECK vpci_resume(void *state);
 
 /**
- * vpci_add() - f->cfg, f->bridge and f->devfn are set; f stays the caller's. Function numbers above 0
- * need a function 0, whose multi-function bit is set then. Returns 0; -EEXIST (place taken), -ENOENT
- * (no function 0), -ENOSPC (VPCI_FUNCTIONS).
+ * vpci_add() - f->cfg, f->bridge and f->devfn are set; f stays the caller's. Function numbers above
+ * 0 need a function 0, whose multi-function bit is set then. Returns 0; -EEXIST (place taken),
+ * -ENOENT (no function 0), -ENOSPC (VPCI_FUNCTIONS).
  */
 int MUST_CHECK vpci_add(struct vpci *bus, struct vpci_function *f);
 /** vpci_remove() - f is forgotten, its BARs unmapped. */

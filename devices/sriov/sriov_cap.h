@@ -37,9 +37,10 @@ u64 sriov_bar_bytes(const struct sriov *s, u32 bar, u16 n);
 void sriov_place_bar(const struct pci_cfg *cfg, struct sriov *s, u32 bar, u64 addr);
 
 /**
- * sriov_enable() - n VFs (1..total), ari: the port above forwards by ARI. Waits 100 ms as the specification
- * asks, then up to 1 s for the last VF to answer. Returns 0; -EINVAL, -ERANGE (a VF's number
- * would leave bus 255), -ETIMEDOUT (they are off again). PCI Express base specification §9.2.
+ * sriov_enable() - n VFs (1..total), ari: the port above forwards by ARI. Waits 100 ms as the
+ * specification asks, then up to 1 s for the last VF to answer. Returns 0; -EINVAL, -ERANGE (a VF's
+ * number would leave bus 255), -ETIMEDOUT (they are off again). PCI Express base specification
+ * §9.2.
  */
 int MUST_CHECK sriov_enable(const struct pci_cfg *cfg, const struct pci_delay *delay,
 			    struct sriov *s, u16 n, bool ari);

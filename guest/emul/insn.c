@@ -397,7 +397,7 @@ static int take_form(const struct dec *d, struct insn *in, u32 e, enum insn_imm 
 }
 
 static int take_group(const struct dec *d, struct insn *in, enum insn_group group,
-                      enum insn_imm *kind)
+		      enum insn_imm *kind)
 {
 	in->op = insn_group_op[group][d->modrm >> 3 & 7];
 	if (in->op == INSN_INVALID)

@@ -70,7 +70,8 @@ struct insn {
 	u8 mode;  /* enum insn_mode */
 	u8 flags; /* INSN_F_* */
 	u8 size;  /* operand size: 1, 2, 4, 8 bytes */
-	u8 mem_size; /* size of the r/m operand: differs for MOVZX, MOVSX; 0 when only its address counts */
+	u8 mem_size;  /* size of the r/m operand: differs for MOVZX, MOVSX; 0 when only its address
+			 counts */
 	u8 addr_size; /* 2, 4, 8 bytes */
 	u8 seg;       /* segment of the memory operand; of the source of MOVS */
 	u8 reg;       /* the reg operand, or INSN_REG_NONE */

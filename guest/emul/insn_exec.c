@@ -199,7 +199,7 @@ static int exec_pop(const struct insn *in, struct insn_cpu *cpu, const struct in
 
 /* Linear address of the element at RSI or RDI. */
 static u64 element(const struct insn *in, const struct insn_cpu *cpu, const struct insn_env *env,
-                   unsigned reg)
+		   unsigned reg)
 {
 	return seg_linear(in, env, reg == RDI ? INSN_SEG_ES : in->seg,
 	                  reg_get(cpu, reg, in->addr_size));
@@ -283,7 +283,7 @@ static bool writes_operand(const struct insn *in)
 }
 
 int insn_linear(const struct insn *in, const struct insn_cpu *cpu, const struct insn_env *env,
-                struct insn_access *out)
+		struct insn_access *out)
 {
 	struct insn_cpu view = *cpu;
 	u64 popped[16];

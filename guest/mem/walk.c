@@ -111,7 +111,8 @@ static int walk_64(struct gmap *m, const struct guest_paging *p, u64 linear, uns
 			if (!allowed(p, access, &r))
 				return page_fault(p, access, w, PF_P);
 			mark_used(m, at, pte, e, access & WALK_WRITE ? PTE_A | PTE_D : PTE_A);
-			w->gpa = (e & ADDR_64 & ~MASK(shift - 1, 0)) | (linear & MASK(shift - 1, 0));
+			w->gpa =
+				(e & ADDR_64 & ~MASK(shift - 1, 0)) | (linear & MASK(shift - 1, 0));
 			return 0;
 		}
 		if (!pae_top)

@@ -114,7 +114,7 @@ static int run_console(struct ctl_out *out, const struct ctl_args *args)
 	return 0;
 }
 
-/* ---- looking ---------------------------------------------------------------------------------- */
+/* ---- looking ------------------------------------------------------------------------- */
 
 static const struct ctl_column list_columns[] = {
 	{ "name", "name", 12 },	      { "state", "state", 8 },	{ "vcpus", "vcpus", -5 },
@@ -313,7 +313,7 @@ static int run_dump(struct ctl_out *out, const struct ctl_args *args)
 	return rc ? ctl_fail(out, rc, "%s", why) : 0;
 }
 
-/* ---- the end of the host ------------------------------------------------------------------------ */
+/* ---- the end of the host ------------------------------------------------------------- */
 
 static void stop_all(void)
 {
@@ -350,7 +350,7 @@ static int run_reboot(struct ctl_out *out, const struct ctl_args *args)
 	return 0;
 }
 
-/* ---- registration -------------------------------------------------------------------------------- */
+/* ---- registration -------------------------------------------------------------------- */
 
 static const struct ctl_verb verbs[] = {
 	{ "vm", "list", "", "all VMs", NULL, 0, 0, CTL_ARG_NONE, run_list },

@@ -12,7 +12,10 @@ struct vcpu;
 /** hvm_exit_name() - word for an exit code, as 'vm info' and dumps show it. */
 const char *hvm_exit_name(enum hvm_exit_code code);
 
-/** vcpu_dump() - registers, code bytes, last exit, exit counters. v is not running, or is the caller. */
+/**
+ * vcpu_dump() - registers, code bytes, last exit, exit counters. v is not running, or is the
+ * caller.
+ */
 void vcpu_dump(struct vcpu *v);
 
 #endif

@@ -75,8 +75,8 @@ void kvmclock_write(struct vcpu *v)
 	}
 	if (rc) {
 		v->kvmclock_version &= ~1u;
-		log_warn("vm %s: vcpu %u: kvmclock page at %#lx is not RAM: not written", v->vm->name,
-			 v->id, gpa);
+		log_warn("vm %s: vcpu %u: kvmclock page at %#lx is not RAM: not written",
+			 v->vm->name, v->id, gpa);
 	}
 }
 

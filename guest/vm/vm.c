@@ -367,7 +367,8 @@ int vm_delete(struct vm *vm, char *why, size_t why_size)
 		return rc;
 	rc = owner_remove(&vm->owner);
 	if (rc) {
-		fmt_snprintf(why, why_size, "vm %s still holds %lu bytes", vm->name, vm->owner.used);
+		fmt_snprintf(why, why_size, "vm %s still holds %lu bytes", vm->name,
+			     vm->owner.used);
 		return rc;
 	}
 	vms[vm->index] = NULL;

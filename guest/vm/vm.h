@@ -27,7 +27,9 @@
  */
 enum vm_state { VM_OFF, VM_RUNNING, VM_PAUSED, VM_FAILED };
 
-/* Lifetime: (c) set at creation, (r) reset by each start. Lock: (L) vm->lock, (P) all vCPUs parked. */
+/*
+ * Lifetime: (c) set at creation, (r) reset by each start. Lock: (L) vm->lock, (P) all vCPUs parked.
+ */
 struct vm {
 	struct spinlock lock;
 	u32 index;				/* slot in the table of VMs (c) */
@@ -65,7 +67,6 @@ const char *vm_state_name(u32 state);
 
 /* What a VM may use besides its RAM: tables, vCPUs, devices. */
 #define VM_OVERHEAD(memory) ((4ull << 20) + (memory) / 256)
-
 
 #define VM_PENDING_POWEROFF BIT(0)
 #define VM_PENDING_RESET    BIT(1)
@@ -107,8 +108,8 @@ void vm_fail(struct vm *vm, struct vcpu *v, const char *f, ...) PRINTF_LIKE(3, 4
  * to the VM's console ring. Context: vCPU loop. */
 void vm_console_write(struct vm *vm, const u8 *data, size_t len);
 
-/** vm_console_input() - typed bytes to the guest's console UART; returns how many were taken (0: the VM
- * is off). Boot CPU, softirq. */
+/** vm_console_input() - typed bytes to the guest's console UART; returns how many were taken (0:
+ * the VM is off). Boot CPU, softirq. */
 size_t vm_console_input(struct vm *vm, const u8 *data, size_t len);
 
 /** vm_find(), vm_at() - by name; by index (NULL slots are empty). */

@@ -31,7 +31,8 @@ struct amdvi_cmd amdvi_cmd_device(u16 source)
 
 struct amdvi_cmd amdvi_cmd_domain(u16 domain)
 {
-	return (struct amdvi_cmd){ CMD_PAGES | (u64)domain << 32, PAGES_ALL | PAGES_SIZE | PAGES_PDE };
+	return (struct amdvi_cmd){ CMD_PAGES | (u64)domain << 32,
+				   PAGES_ALL | PAGES_SIZE | PAGES_PDE };
 }
 
 struct amdvi_cmd amdvi_cmd_pages(u16 domain, u64 first, u64 last)
@@ -47,7 +48,8 @@ struct amdvi_cmd amdvi_cmd_pages(u16 domain, u64 first, u64 last)
 	if (order > 50)
 		return amdvi_cmd_domain(domain);
 	/* The lowest zero bit from bit 12 up tells the size: it stands for 2^(bit + 1) bytes. */
-	c.hi |= align_down(first, PAGE_SIZE << order) | align_down((PAGE_SIZE << (order - 1)) - 1, PAGE_SIZE);
+	c.hi |= align_down(first, PAGE_SIZE << order) |
+		align_down((PAGE_SIZE << (order - 1)) - 1, PAGE_SIZE);
 	c.hi |= PAGES_SIZE;
 	return c;
 }

@@ -42,7 +42,8 @@ static void restart_log(struct amdvi_unit *u)
 {
 	u64 ctl = mmio_read64(u->u.regs + AMDVI_CONTROL);
 
-	log_limited(&u->u.limit, LOG_WARN, "iommu: AMD-Vi unit at %#lx: faults were lost, all %u records were full",
+	log_limited(&u->u.limit, LOG_WARN,
+		    "iommu: AMD-Vi unit at %#lx: faults were lost, all %u records were full",
 		    u->u.mmio, AMDVI_RING_ENTRIES);
 	mmio_write64(u->u.regs + AMDVI_CONTROL, ctl & ~AMDVI_CTL_EVENTS);
 	mmio_write64(u->u.regs + AMDVI_EVT_HEAD, 0);
@@ -74,8 +75,9 @@ bool amdvi_poll(u32 unit, struct iommu_fault *out)
 	mmio_write64(u->u.regs + AMDVI_STATUS, AMDVI_STATUS_EVENT);
 	for (u32 n = 0; n < AMDVI_RING_ENTRIES && next_event(u, &e); n++) {
 		if (!e.fault) {
-			log_limited(&u->u.limit, LOG_ERR, "iommu: AMD-Vi unit at %#lx: %s (%u) at %#lx",
-				    u->u.mmio, e.text, e.code, e.addr);
+			log_limited(&u->u.limit, LOG_ERR,
+				    "iommu: AMD-Vi unit at %#lx: %s (%u) at %#lx", u->u.mmio,
+				    e.text, e.code, e.addr);
 			continue;
 		}
 		*out = (struct iommu_fault){

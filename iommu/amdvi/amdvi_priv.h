@@ -74,7 +74,9 @@ struct amdvi_state {
 
 extern struct amdvi_state amdvi;
 
-/** amdvi_submit() - n commands, and wait until they are done. -ETIMEDOUT: the unit is out of order. */
+/**
+ * amdvi_submit() - n commands, and wait until they are done. -ETIMEDOUT: the unit is out of order.
+ */
 int MUST_CHECK amdvi_submit(struct amdvi_unit *u, const struct amdvi_cmd *c, u32 n);
 
 /** amdvi_refresh() - write bdf's device table entry anew, with its interrupt table as it is now. */

@@ -24,7 +24,9 @@ struct amdvi_device {
 	u8 settings; /* IVRS_DTE_* bits: special interrupts that pass by the table */
 };
 
-/** amdvi_dte() - valid entry with translation; interrupts remapped through the table, or blocked. */
+/**
+ * amdvi_dte() - valid entry with translation; interrupts remapped through the table, or blocked.
+ */
 struct amdvi_dte amdvi_dte(const struct amdvi_device *d);
 
 /* An interrupt entry: lo alone in the 32-bit format. */

@@ -71,7 +71,7 @@ static int amdvi_flush(u32 unit, u16 domain, u64 first, u64 last)
 	return amdvi_submit(&amdvi.unit[unit], &c, 1);
 }
 
-/* ---- device table -------------------------------------------------------------------------------- */
+/* ---- device table -------------------------------------------------------------------- */
 
 /* The first quadword holds the table and the valid bits: one store moves a function. */
 static void write_entry(u16 bdf, struct amdvi_dte v)
@@ -131,7 +131,7 @@ int amdvi_refresh(u32 unit, u16 bdf)
 	return amdvi_submit(&amdvi.unit[unit], c, ARRAY_SIZE(c));
 }
 
-/* ---- discovery -------------------------------------------------------------------------------------- */
+/* ---- discovery ----------------------------------------------------------------------- */
 
 static int open_unit(struct amdvi_unit *u, const struct ivrs_unit *i)
 {
@@ -152,7 +152,9 @@ static int add_reserved(struct resv *resv)
 {
 	for (u32 i = 0; i < amdvi.ivrs.memories; i++) {
 		const struct ivrs_memory *m = &amdvi.ivrs.memory[i];
-		/* What is excluded from translation is mapped one to one: the same to the device. */
+		/*
+		 * What is excluded from translation is mapped one to one: the same to the device.
+		 */
 		struct resv_region n = {
 			.base = m->base,
 			.len = m->len,
@@ -182,8 +184,12 @@ static int amdvi_probe(const struct acpi_info *a, struct iommu_common *c, struct
 	}
 	if (amdvi.ivrs.units == 0)
 		return -ENODEV;
-	*c = (struct iommu_common){ .fmt = &amdvi_fmt, .max_leaf = SIZE_1G, .bits = amdvi_fmt.va_bits,
-				    .domain_ids = 65536, .coherent = true, .irqs = true,
+	*c = (struct iommu_common){ .fmt = &amdvi_fmt,
+				    .max_leaf = SIZE_1G,
+				    .bits = amdvi_fmt.va_bits,
+				    .domain_ids = 65536,
+				    .coherent = true,
+				    .irqs = true,
 				    .units = amdvi.ivrs.units };
 	amdvi.units = amdvi.ivrs.units;
 	amdvi.x2apic = lapic_is_x2apic();
@@ -197,7 +203,7 @@ static int amdvi_probe(const struct acpi_info *a, struct iommu_common *c, struct
 	return err ? err : add_reserved(resv);
 }
 
-/* ---- enabling ------------------------------------------------------------------------------------------- */
+/* ---- enabling ------------------------------------------------------------------------ */
 
 static u64 control_of(u8 flags)
 {

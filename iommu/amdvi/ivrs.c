@@ -59,7 +59,8 @@ static int add_device(const struct parse *p, size_t at, struct ivrs_device d)
 	struct ivrs *v = p->out;
 
 	if (d.last < d.first)
-		return FAIL(p, -EPROTO, "IVRS: offset %zu: device range %#x..%#x", at, d.first, d.last);
+		return FAIL(p, -EPROTO, "IVRS: offset %zu: device range %#x..%#x", at, d.first,
+			    d.last);
 	if (v->devices == IVRS_DEVICES)
 		return full(p, at, "device entries", IVRS_DEVICES);
 	v->device[v->devices++] = d;
@@ -130,7 +131,8 @@ static int take_entry(struct parse *p, size_t at)
 		return start_range(p, at, d);
 	case IVHD_END:
 		if (!p->open)
-			return FAIL(p, -EPROTO, "IVRS: offset %zu: a range ends that did not start", at);
+			return FAIL(p, -EPROTO, "IVRS: offset %zu: a range ends that did not start",
+				    at);
 		p->open = false;
 		p->range.last = id;
 		return add_device(p, at, p->range);
@@ -150,8 +152,9 @@ static int take_entries(struct parse *p, size_t at, size_t end)
 		int err;
 
 		if (n == 0)
-			return FAIL(p, -EPROTO, "IVRS: offset %zu: device entry of type %u, %zu bytes left",
-				    at, p->t[at], end - at);
+			return FAIL(p, -EPROTO,
+				    "IVRS: offset %zu: device entry of type %u, %zu bytes left", at,
+				    p->t[at], end - at);
 		err = take_entry(p, at);
 		if (err)
 			return err;
@@ -217,7 +220,8 @@ static int take_memory(const struct parse *p, size_t at, size_t end)
 	u64 limit;
 
 	if (end - at < 32)
-		return FAIL(p, -EPROTO, "IVRS: offset %zu: memory block of %zu bytes", at, end - at);
+		return FAIL(p, -EPROTO, "IVRS: offset %zu: memory block of %zu bytes", at,
+			    end - at);
 	if (v->memories == IVRS_MEMORIES)
 		return full(p, at, "memory blocks", IVRS_MEMORIES);
 	m = (struct ivrs_memory){
@@ -230,8 +234,9 @@ static int take_memory(const struct parse *p, size_t at, size_t end)
 	};
 	if (!checked_add(get_le64(b + 16), get_le64(b + 24), &limit) || limit > MASK(51, 0) ||
 	    get_le64(b + 24) == 0 || m.last < m.first)
-		return FAIL(p, -EPROTO, "IVRS: offset %zu: memory %#llx, %#llx bytes, devices %#x..%#x",
-			    at, (unsigned long long)get_le64(b + 16),
+		return FAIL(p, -EPROTO,
+			    "IVRS: offset %zu: memory %#llx, %#llx bytes, devices %#x..%#x", at,
+			    (unsigned long long)get_le64(b + 16),
 			    (unsigned long long)get_le64(b + 24), m.first, m.last);
 	m.len = align_up(limit, PAGE_SIZE) - m.base;
 	v->memory[v->memories++] = m;
@@ -247,8 +252,8 @@ static int check_blocks(const struct parse *p, size_t len)
 		u32 n = len - at >= IVRS_BLOCK_MIN ? get_le16(p->t + at + 2) : 0;
 
 		if (n < IVRS_BLOCK_MIN || n > len - at)
-			return FAIL(p, -EPROTO, "IVRS: offset %zu: block of %u bytes, %zu are left", at, n,
-				    len - at);
+			return FAIL(p, -EPROTO, "IVRS: offset %zu: block of %u bytes, %zu are left",
+				    at, n, len - at);
 		at += n;
 	}
 	return 0;
@@ -279,7 +284,8 @@ int ivrs_parse(const u8 *t, size_t len, struct ivrs *out, char *why, size_t why_
 }
 
 /* Within a block a later entry refines an earlier one: "all", then exceptions. */
-static const struct ivrs_device *find_device(const struct ivrs *v, const struct ivrs_unit *u, u16 bdf)
+static const struct ivrs_device *find_device(const struct ivrs *v, const struct ivrs_unit *u,
+					     u16 bdf)
 {
 	const struct ivrs_device *found = NULL;
 

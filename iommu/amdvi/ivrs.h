@@ -74,8 +74,8 @@ struct ivrs {
 };
 
 /**
- * ivrs_parse() - t: the whole table, length and checksum verified. Returns 0; -EPROTO when something
- * is malformed, -ENOSPC when a limit above is exceeded (nothing may be left out); why
+ * ivrs_parse() - t: the whole table, length and checksum verified. Returns 0; -EPROTO when
+ * something is malformed, -ENOSPC when a limit above is exceeded (nothing may be left out); why
  * says what and at which offset. Manual: AMD I/O virtualization specification §5.2.
  */
 int MUST_CHECK ivrs_parse(const u8 *t, size_t len, struct ivrs *out, char *why, size_t why_size);

@@ -44,8 +44,8 @@ static int take_scope(const struct parse *p, size_t at, const u8 *s, u8 n)
 		u8 dev = s[6 + 2 * i], fn = s[7 + 2 * i];
 
 		if (dev > 31 || fn > 7)
-			return FAIL(p, -EPROTO, "DMAR: offset %zu: device %u function %u in a path", at,
-				    dev, fn);
+			return FAIL(p, -EPROTO, "DMAR: offset %zu: device %u function %u in a path",
+				    at, dev, fn);
 		o->path[i] = (u8)(dev << 3 | fn);
 	}
 	return 0;
@@ -61,8 +61,8 @@ static int take_scopes(const struct parse *p, size_t at, size_t end, struct dmar
 		int err;
 
 		if (n < 2 || n > end - at)
-			return FAIL(p, -EPROTO, "DMAR: offset %zu: scope of %u bytes, %zu are left", at, n,
-				    end - at);
+			return FAIL(p, -EPROTO, "DMAR: offset %zu: scope of %u bytes, %zu are left",
+				    at, n, end - at);
 		err = take_scope(p, at, p->t + at, n);
 		if (err)
 			return err;
@@ -144,8 +144,8 @@ static int take_structure(const struct parse *p, u16 type, size_t at, size_t end
 	};
 
 	if (type < sizeof(need) && end - at < need[type])
-		return FAIL(p, -EPROTO, "DMAR: offset %zu: structure of type %u has %zu bytes", at, type,
-			    end - at);
+		return FAIL(p, -EPROTO, "DMAR: offset %zu: structure of type %u has %zu bytes", at,
+			    type, end - at);
 	switch (type) {
 	case DMAR_DRHD:
 		return take_unit(p, at, end);
@@ -177,8 +177,9 @@ int dmar_parse(const u8 *t, size_t len, struct dmar *out, char *why, size_t why_
 		int err;
 
 		if (n < 4 || n > len - at)
-			return FAIL(&p, -EPROTO, "DMAR: offset %zu: structure of %u bytes, %zu are left",
-				    at, n, len - at);
+			return FAIL(&p, -EPROTO,
+				    "DMAR: offset %zu: structure of %u bytes, %zu are left", at, n,
+				    len - at);
 		err = take_structure(&p, get_le16(t + at), at, at + n);
 		if (err)
 			return err;

@@ -84,15 +84,16 @@ struct dmar_topology {
 };
 
 /**
- * dmar_parse() - t: the whole table, length and checksum verified. Returns 0; -EPROTO when something
- * is malformed, -ENOSPC when a limit above is exceeded: a unit or a reserved region that
+ * dmar_parse() - t: the whole table, length and checksum verified. Returns 0; -EPROTO when
+ * something is malformed, -ENOSPC when a limit above is exceeded: a unit or a reserved region that
  * is left out would be a hole, so there is no record then. why says what and at which
  * offset. Manual: VT-d 4.1 §8.
  */
 int MUST_CHECK dmar_parse(const u8 *t, size_t len, struct dmar *out, char *why, size_t why_size);
 
 /** dmar_scope_bdf() - the function that a scope's path ends at. -ENODEV: a bridge is missing. */
-int MUST_CHECK dmar_scope_bdf(const struct dmar_scope *s, const struct dmar_topology *topo, u16 *bdf);
+int MUST_CHECK dmar_scope_bdf(const struct dmar_scope *s, const struct dmar_topology *topo,
+			      u16 *bdf);
 
 /** dmar_scopes_match() - does one of the scopes name the function, or a bridge above it? */
 bool dmar_scopes_match(const struct dmar *d, struct dmar_scopes scopes,
@@ -103,8 +104,8 @@ int MUST_CHECK dmar_unit_of(const struct dmar *d, const struct dmar_topology *to
 			    u16 bdf);
 
 /**
- * dmar_special() - the unit that remaps interrupts of I/O APIC or HPET block enum_id, and the source
- * id it sends them with. Returns the unit's index, or -ENODEV.
+ * dmar_special() - the unit that remaps interrupts of I/O APIC or HPET block enum_id, and the
+ * source id it sends them with. Returns the unit's index, or -ENODEV.
  */
 int MUST_CHECK dmar_special(const struct dmar *d, const struct dmar_topology *topo,
 			    enum dmar_scope_type type, u8 enum_id, u16 *source);

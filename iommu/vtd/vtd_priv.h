@@ -74,7 +74,9 @@ extern struct vtd_state vtd;
 /** vtd_topology() - bridges, as DMAR scopes ask for them. */
 const struct dmar_topology *vtd_topology(void);
 
-/** vtd_submit() - n descriptors, and wait until they are done. -ETIMEDOUT: the unit is out of order. */
+/**
+ * vtd_submit() - n descriptors, and wait until they are done. -ETIMEDOUT: the unit is out of order.
+ */
 int MUST_CHECK vtd_submit(struct vtd_unit *u, const struct vtd_entry *d, u32 n);
 
 /** vtd_command() - set bits of GCMD (on) or clear them, and wait for status. -ETIMEDOUT. */

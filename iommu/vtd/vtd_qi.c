@@ -30,7 +30,9 @@ struct vtd_entry vtd_qi_context_all(void)
 struct vtd_entry vtd_qi_context_device(u16 domain, u16 source)
 {
 	/* Function mask 0: all 16 bits of the source id count. */
-	return (struct vtd_entry){ QI_CONTEXT | QI_FINE << 4 | (u64)domain << 16 | (u64)source << 32, 0 };
+	return (struct vtd_entry){
+		QI_CONTEXT | QI_FINE << 4 | (u64)domain << 16 | (u64)source << 32, 0
+	};
 }
 
 static u64 iotlb(const struct vtd_caps *c, u64 granularity, u16 domain)
@@ -77,5 +79,6 @@ struct vtd_entry vtd_qi_irq(u16 index, u8 order)
 struct vtd_entry vtd_qi_wait(hpa_t status, u32 value)
 {
 	/* The fence keeps what follows behind what came before. */
-	return (struct vtd_entry){ QI_WAIT | QI_WAIT_WRITE | QI_WAIT_FENCE | (u64)value << 32, status };
+	return (struct vtd_entry){ QI_WAIT | QI_WAIT_WRITE | QI_WAIT_FENCE | (u64)value << 32,
+				   status };
 }

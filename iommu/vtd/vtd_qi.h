@@ -17,17 +17,22 @@ struct vtd_entry vtd_qi_context_all(void);
 /** vtd_qi_context_device() - forget the context entry of one function of a domain. */
 struct vtd_entry vtd_qi_context_device(u16 domain, u16 source);
 
-/** vtd_qi_iotlb_all(), vtd_qi_iotlb_domain() - forget translations; reads and writes are drained (§6.5.2.3). */
+/**
+ * vtd_qi_iotlb_all(), vtd_qi_iotlb_domain() - forget translations; reads and writes are drained
+ * (§6.5.2.3).
+ */
 struct vtd_entry vtd_qi_iotlb_all(const struct vtd_caps *c);
 struct vtd_entry vtd_qi_iotlb_domain(const struct vtd_caps *c, u16 domain);
 
 /**
- * vtd_qi_iotlb_range() - forget what lies in first..last (device addresses) of a domain: one naturally
- * aligned power of two of pages that covers it, or the domain when the unit cannot.
+ * vtd_qi_iotlb_range() - forget what lies in first..last (device addresses) of a domain: one
+ * naturally aligned power of two of pages that covers it, or the domain when the unit cannot.
  */
 struct vtd_entry vtd_qi_iotlb_range(const struct vtd_caps *c, u16 domain, u64 first, u64 last);
 
-/** vtd_qi_irq_all(), vtd_qi_irq() - forget interrupt entries: all, or 2^order from index (§6.5.2.7). */
+/**
+ * vtd_qi_irq_all(), vtd_qi_irq() - forget interrupt entries: all, or 2^order from index (§6.5.2.7).
+ */
 struct vtd_entry vtd_qi_irq_all(void);
 struct vtd_entry vtd_qi_irq(u16 index, u8 order);
 

@@ -20,8 +20,8 @@ struct vtd_entry vtd_root(hpa_t context_table);
 hpa_t vtd_root_table(struct vtd_entry e);
 
 /**
- * vtd_context() - entry of a function that translates through the second-level table at root with 3 or
- * 4 levels; requests that are translated already (ATS) are blocked (§9.3).
+ * vtd_context() - entry of a function that translates through the second-level table at root with 3
+ * or 4 levels; requests that are translated already (ATS) are blocked (§9.3).
  */
 struct vtd_entry vtd_context(hpa_t root, u32 levels, u16 domain);
 
@@ -45,7 +45,10 @@ struct vtd_irq {
 /** vtd_irte() - fixed delivery, physical destination, source id verified whole (§9.10). */
 struct vtd_entry vtd_irte(const struct vtd_irq *q);
 
-/** vtd_msi_address(), vtd_msi_data() - remappable format of interrupt sub of a block at index (§5.1.2.2). */
+/**
+ * vtd_msi_address(), vtd_msi_data() - remappable format of interrupt sub of a block at index
+ * (§5.1.2.2).
+ */
 u32 vtd_msi_address(u16 index);
 u32 vtd_msi_data(u16 sub);
 

@@ -46,7 +46,7 @@ static struct iommu_unit *vtd_unit_get(u32 i)
 	return &vtd.unit[i].u;
 }
 
-/* ---- registers ---------------------------------------------------------------------------------- */
+/* ---- registers ----------------------------------------------------------------------- */
 
 struct status_wait {
 	struct vtd_unit *u;
@@ -70,7 +70,7 @@ int vtd_command(struct vtd_unit *u, u32 bits, bool on)
 	return iommu_wait(status_reached, &w);
 }
 
-/* ---- invalidation queue ----------------------------------------------------------------------------- */
+/* ---- invalidation queue -------------------------------------------------------------- */
 
 static bool queue_done(void *ctx)
 {
@@ -102,7 +102,8 @@ int vtd_submit(struct vtd_unit *u, const struct vtd_entry *d, u32 n)
 	mmio_write64(u->u.regs + VTD_IQT, (u64)u->tail << VTD_QI_SHIFT);
 	if (iommu_wait(queue_done, u) == 0 && *u->status == u->sequence)
 		return 0;
-	log_err("iommu: VT-d unit at %#lx: invalidation not done, fault status %#x, head %#lx, tail %#x",
+	log_err("iommu: VT-d unit at %#lx: invalidation not done, fault status %#x, head %#lx, "
+		"tail %#x",
 		u->u.mmio, mmio_read32(u->u.regs + VTD_FSTS),
 		mmio_read64(u->u.regs + VTD_IQH) >> VTD_QI_SHIFT, u->tail);
 	return -ETIMEDOUT;
@@ -116,7 +117,7 @@ static int vtd_flush(u32 unit, u16 domain, u64 first, u64 last)
 	return vtd_submit(u, &d, 1);
 }
 
-/* ---- context entries ------------------------------------------------------------------------------------ */
+/* ---- context entries ----------------------------------------------------------------- */
 
 static struct vtd_entry *context_of(struct vtd_unit *u, u16 bdf, bool make)
 {
@@ -184,7 +185,7 @@ static int vtd_set(u32 unit, u16 bdf, const struct iommu_table *t, u16 old)
 	return u->caps.caching && running(u) ? forget(u, bdf, 0) : 0;
 }
 
-/* ---- discovery ---------------------------------------------------------------------------------------------- */
+/* ---- discovery ----------------------------------------------------------------------- */
 
 static int map_registers(struct vtd_unit *u, const struct dmar_unit *d)
 {
@@ -241,7 +242,8 @@ static int probe_units(struct iommu_common *c)
 		if (err)
 			return err;
 		if (missing(&u->caps)) {
-			log_warn("iommu: VT-d unit at %#lx has no %s", u->u.mmio, missing(&u->caps));
+			log_warn("iommu: VT-d unit at %#lx has no %s", u->u.mmio,
+				 missing(&u->caps));
 			return -ENOTSUP;
 		}
 		levels4 &= u->caps.levels4;
@@ -263,15 +265,19 @@ static int add_reserved(struct resv *resv)
 		const struct dmar_rmrr *r = &vtd.dmar.rmrr[i];
 
 		for (u32 k = 0; k < r->scopes.count; k++) {
-			struct resv_region n = { .base = r->base, .len = r->len, .rights = PG_R | PG_W };
-			int err = dmar_scope_bdf(&vtd.dmar.scope[r->scopes.first + k], &topology, &n.first);
+			struct resv_region n = { .base = r->base,
+						 .len = r->len,
+						 .rights = PG_R | PG_W };
+			int err = dmar_scope_bdf(&vtd.dmar.scope[r->scopes.first + k], &topology,
+						 &n.first);
 
 			if (err)
 				continue; /* the device is not there */
 			n.last = n.first;
 			err = resv_add(resv, &n);
 			if (err) {
-				log_warn("iommu: reserved memory at %#lx: %s", r->base, err_name(err));
+				log_warn("iommu: reserved memory at %#lx: %s", r->base,
+					 err_name(err));
 				return err;
 			}
 		}
@@ -304,7 +310,7 @@ static int vtd_probe(const struct acpi_info *a, struct iommu_common *c, struct r
 	return err ? err : add_reserved(resv);
 }
 
-/* ---- enabling --------------------------------------------------------------------------------------------------- */
+/* ---- enabling ------------------------------------------------------------------------ */
 
 /* Whatever firmware or a loader left on. */
 static int all_off(struct vtd_unit *u)

@@ -142,7 +142,7 @@ static int table_open(struct parse *p, hpa_t pa, u32 min, struct view *v)
 	return 0;
 }
 
-/* ---- MADT (ACPI 6.4 §5.2.12) -------------------------------------------------------------------- */
+/* ---- MADT (ACPI 6.4 §5.2.12) --------------------------------------------------------- */
 
 static void add_cpu(struct acpi_info *a, u32 apic_id, u32 uid, u32 flags)
 {
@@ -244,13 +244,14 @@ static int take_madt(struct parse *p, const struct view *v)
 
 		if (r.overrun || n < 2 || !reader_bytes(&r, n - 2u) ||
 		    !madt_entry(p->out, v->b + at, n))
-			return FAIL(p, -EPROTO, "APIC: offset %zu: entry of type %u has %u bytes, %zu left",
-				    at, type, n, v->len - at);
+			return FAIL(p, -EPROTO,
+				    "APIC: offset %zu: entry of type %u has %u bytes, %zu left", at,
+				    type, n, v->len - at);
 	}
 	return 0;
 }
 
-/* ---- MCFG, HPET ------------------------------------------------------------------------------------ */
+/* ---- MCFG, HPET ---------------------------------------------------------------------- */
 
 static void take_mcfg(struct parse *p, const struct view *v)
 {
@@ -296,7 +297,7 @@ static void take_hpet(struct parse *p, const struct view *v)
 	p->out->hpet = (struct acpi_hpet){ g.addr, v->b[52] };
 }
 
-/* ---- FADT (ACPI 6.4 §5.2.9) ---------------------------------------------------------------------------- */
+/* ---- FADT (ACPI 6.4 §5.2.9) ---------------------------------------------------------- */
 
 /* The extended address when the table has one, else the old port. */
 static struct acpi_gas fadt_block(const struct view *v, u32 old, u32 bytes, u32 ext)
@@ -307,7 +308,9 @@ static struct acpi_gas fadt_block(const struct view *v, u32 old, u32 bytes, u32 
 	if (v->len >= ext + 12)
 		g = gas_at(v->b + ext);
 	if (g.addr == 0 && port)
-		g = (struct acpi_gas){ .space = ACPI_SPACE_IO, .bits = (u8)(bytes * 8), .addr = port };
+		g = (struct acpi_gas){ .space = ACPI_SPACE_IO,
+				       .bits = (u8)(bytes * 8),
+				       .addr = port };
 	return g;
 }
 
@@ -354,7 +357,7 @@ static void take_fadt(struct parse *p, const struct view *v)
 	take_dsdt(p, v);
 }
 
-/* ---- root table -------------------------------------------------------------------------------------------- */
+/* ---- root table ---------------------------------------------------------------------- */
 
 enum want { WANT_MADT, WANT_FADT, WANT_MCFG, WANT_HPET, WANT_DMAR, WANT_IVRS, WANTS };
 
@@ -467,7 +470,7 @@ int acpi_parse(const u8 *rsdp, u32 rsdp_len, const struct boot_env *env, struct 
 	return xsdt ? take_root(&p, xsdt, 8) : take_root(&p, get_le32(b + 16), 4);
 }
 
-/* ---- questions ------------------------------------------------------------------------------------------------ */
+/* ---- questions ----------------------------------------------------------------------- */
 
 struct acpi_override acpi_isa_irq(const struct acpi_info *a, u8 irq)
 {

@@ -124,13 +124,15 @@ struct acpi_info {
 	/* Entries beyond a limit above, by kind. */
 	u32 cpus_dropped, ioapics_dropped, overrides_dropped, nmis_dropped, segments_dropped,
 		tables_dropped;
-	/* What was wrong with tables that can be done without, "; " between; "" when nothing was. */
+	/*
+	 * What was wrong with tables that can be done without, "; " between; "" when nothing was.
+	 */
 	char notes[ACPI_NOTES];
 };
 
 /**
- * acpi_parse() - fill *out from the RSDP's copy (rsdp_len bytes, 0: look for it in the extended BIOS
- * data area and in e0000h-fffffh). env->phys() has to give any whole table. XSDT or RSDT and
+ * acpi_parse() - fill *out from the RSDP's copy (rsdp_len bytes, 0: look for it in the extended
+ * BIOS data area and in e0000h-fffffh). env->phys() has to give any whole table. XSDT or RSDT and
  * MADT must be good; other tables that are damaged are named in out->notes and left out.
  * Returns 0; -ENOENT when there is no RSDP or MADT, -EFAULT when phys() does not reach,
  * -EPROTO when a needed table is damaged; then why says which table and where, and

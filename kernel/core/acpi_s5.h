@@ -13,8 +13,8 @@ struct acpi_s5 {
 };
 
 /**
- * acpi_s5_find() - look for Name(_S5_, Package(){a, b, ...}) in AML (ACPI 6.4 §7.4.2, §20.2) without
- * interpreting the rest. Returns 0, or -ENOENT.
+ * acpi_s5_find() - look for Name(_S5_, Package(){a, b, ...}) in AML (ACPI 6.4 §7.4.2, §20.2)
+ * without interpreting the rest. Returns 0, or -ENOENT.
  */
 int MUST_CHECK acpi_s5_find(const u8 *aml, size_t len, struct acpi_s5 *out);
 

@@ -219,7 +219,8 @@ static void begin_section(struct config_parser *p, struct slice line)
 		p->section = SECTION_NONE;
 
 	if (p->section == SECTION_NONE) {
-		ignore_section(p, title, "unknown section, known are [host], [nic NAME], [vm NAME]");
+		ignore_section(p, title,
+			       "unknown section, known are [host], [nic NAME], [vm NAME]");
 	} else if (p->section != SECTION_HOST) {
 		begin_named(p, title, name);
 	} else if (p->seen_host) {
@@ -327,8 +328,8 @@ int config_parse(const char *file, const char *text, size_t len, struct config *
 
 	set_defaults(out, file);
 	if (len > MAX_FILE) {
-		config_report(out, (struct config_where){ .line = 1 }, "file too long, at most 1 MiB",
-			      error, ctx);
+		config_report(out, (struct config_where){ .line = 1 },
+			      "file too long, at most 1 MiB", error, ctx);
 		return -EINVAL;
 	}
 	if (rest.n >= 3 && memcmp(rest.p, "\xef\xbb\xbf", 3) == 0)

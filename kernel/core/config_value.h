@@ -30,7 +30,10 @@ bool slice_word(struct slice *s, struct slice *word);
 /** slice_cut() - split s at the first c: left part in *head, the rest in *tail; false: no c. */
 bool slice_cut(struct slice s, char c, struct slice *head, struct slice *tail);
 
-/** value_name() - a name: 1..CONFIG_NAME_LEN-1 of letters, digits, '-', '_', '.', no '-' or '.' first. */
+/**
+ * value_name() - a name: 1..CONFIG_NAME_LEN-1 of letters, digits, '-', '_', '.', no '-' or '.'
+ * first.
+ */
 bool value_name(struct slice s);
 
 /** value_u64() - decimal number within [min, max]. */

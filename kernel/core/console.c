@@ -24,7 +24,8 @@ struct session {
 	u64 cursor;	/* in the attached stream */
 	u64 log_cursor; /* person: what of the log has been shown */
 	struct lineedit edit;
-	char line[CTL_LINE_MAX + 2]; /* tool: the request so far; one more shows that it is too long */
+	char line[CTL_LINE_MAX +
+		  2]; /* tool: the request so far; one more shows that it is too long */
 	size_t len;
 };
 
@@ -151,7 +152,7 @@ void console_forget(struct ctl_stream *stream)
 	}
 }
 
-/* ---- the log on people's port ------------------------------------------------------------------ */
+/* ---- the log on people's port -------------------------------------------------------- */
 
 /* A line "   12.345678 debug: ...", when those are for the ring only. */
 static bool is_hidden(const char *line, size_t len)
@@ -206,7 +207,7 @@ static void pump(struct session *s)
 		pump_log(s);
 }
 
-/* ---- input ------------------------------------------------------------------------------------- */
+/* ---- input --------------------------------------------------------------------------- */
 
 static void request(struct session *s, const char *line, size_t len)
 {
@@ -279,7 +280,7 @@ static void input(struct session *s)
 	}
 }
 
-/* ---- set-up ------------------------------------------------------------------------------------ */
+/* ---- set-up -------------------------------------------------------------------------- */
 
 /* The sink of the log: under its lock, perhaps in an interrupt, so only a post. */
 static void log_sink(const char *text, size_t len)

@@ -185,7 +185,7 @@ static int run_log(struct ctl_out *out, const struct ctl_args *args)
 	return 0;
 }
 
-/* ---- registration ----------------------------------------------------------------------------- */
+/* ---- registration -------------------------------------------------------------------- */
 
 static const struct ctl_verb verbs[] = {
 	{ "version", NULL, "", "the hypervisor's version", NULL, 0, 0, CTL_ARG_NONE, run_version },

@@ -22,8 +22,8 @@ const char *ksym_name(u64 addr, u64 *offset)
 	u32 count, lo = 0, hi;
 	const char *names;
 
-	if (IMAGE_ADDR(__ksyms_end) == IMAGE_ADDR(__ksyms_start) || addr < IMAGE_ADDR(__text_start) ||
-	    addr >= IMAGE_ADDR(__text_end))
+	if (IMAGE_ADDR(__ksyms_end) == IMAGE_ADDR(__ksyms_start) ||
+	    addr < IMAGE_ADDR(__text_start) || addr >= IMAGE_ADDR(__text_end))
 		return NULL;
 	count = table[0];
 	names = (const char *)&table[1 + 2 * (size_t)count];

@@ -31,7 +31,9 @@ void frame_free(struct pool_owner *owner, hpa_t pa);
 int MUST_CHECK block_alloc(struct pool_owner *owner, hpa_t *out);
 void block_free(struct pool_owner *owner, hpa_t pa);
 
-/** blocks_alloc() - n 2 MiB blocks into out[n], all or none, in runs of 1 GiB where it can. -ENOMEM. */
+/**
+ * blocks_alloc() - n 2 MiB blocks into out[n], all or none, in runs of 1 GiB where it can. -ENOMEM.
+ */
 int MUST_CHECK blocks_alloc(struct pool_owner *owner, u64 n, hpa_t *out);
 
 /** owner_add(), owner_remove() - pool_owner_add() and pool_owner_remove() under the pool's lock. */

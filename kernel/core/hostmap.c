@@ -56,7 +56,8 @@ static int map(u64 va, hpa_t pa, u64 len, u64 attrs)
 
 static int map_image(const u8 *start, const u8 *end, u64 attrs)
 {
-	return map(IMAGE_ADDR(start), IMAGE_ADDR(start), IMAGE_ADDR(end) - IMAGE_ADDR(start), attrs);
+	return map(IMAGE_ADDR(start), IMAGE_ADDR(start), IMAGE_ADDR(end) - IMAGE_ADDR(start),
+		   attrs);
 }
 
 int hostmap_begin(void)
@@ -81,7 +82,9 @@ int hostmap_begin(void)
 
 int hostmap_add_ram(hpa_t pa, u64 len)
 {
-	struct pgtable_map m = { .va = DMAP_BASE + pa, .hpa = pa, .len = len, .attrs = PG_R | PG_W };
+	struct pgtable_map m = {
+		.va = DMAP_BASE + pa, .hpa = pa, .len = len, .attrs = PG_R | PG_W
+	};
 	struct pgtable_change c = { 0 };
 	int err;
 

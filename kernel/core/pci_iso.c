@@ -17,7 +17,9 @@
 #define WINDOW_PREFETCH 0x24
 #define WINDOW_HIGH	0x28
 
-/* Multi-function and SR-IOV endpoints without ACS whose functions do not reach each other inside. */
+/*
+ * Multi-function and SR-IOV endpoints without ACS whose functions do not reach each other inside.
+ */
 static const struct {
 	u16 vendor, device;
 } known_isolated[] = {
@@ -127,11 +129,13 @@ int pci_isolated(const struct pci_cfg *cfg, const struct pci_list *list, u32 ind
 		if (depth == MAX_BRIDGES)
 			return refuse(why, why_size, b, "lies too deep below other bridges");
 		if (!b->cap_pcie || (b->pcie_type != PCIE_TYPE_UPSTREAM && !is_port(b)))
-			return refuse(why, why_size, b,
-				      "is a bridge to conventional PCI: requester ids are lost there");
+			return refuse(
+				why, why_size, b,
+				"is a bridge to conventional PCI: requester ids are lost there");
 		if (is_port(b) && !port_isolates(cfg, b))
-			return refuse(why, why_size, b,
-				      "is a port without ACS: peers reach each other below the IOMMU");
+			return refuse(
+				why, why_size, b,
+				"is a port without ACS: peers reach each other below the IOMMU");
 		up = b->parent;
 	}
 	return rc;

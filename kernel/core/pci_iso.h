@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * May a function be given away: does everything it sends pass the IOMMU, under a requester id of its
- * own? And free address space behind a bridge. Pure: works on the result of the scan.
+ * May a function be given away: does everything it sends pass the IOMMU, under a requester id of
+ * its own? And free address space behind a bridge. Pure: works on the result of the scan.
  */
 #ifndef KERNEL_CORE_PCI_ISO_H
 #define KERNEL_CORE_PCI_ISO_H
@@ -12,7 +12,8 @@
 
 /**
  * pci_acs_enable() - on every port and endpoint of the list that can: validate sources, send peer
- * requests up to the IOMMU. Once, before a device is given away. PCI Express base specification §6.12.
+ * requests up to the IOMMU. Once, before a device is given away. PCI Express base specification
+ * §6.12.
  */
 void pci_acs_enable(const struct pci_cfg *cfg, const struct pci_list *list);
 

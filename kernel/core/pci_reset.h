@@ -47,7 +47,8 @@ void pci_restore(const struct pci_cfg *cfg, u16 bdf, const struct pci_reset_caps
  * pci_reset_function() - stop its DMA, let it finish, reset it, wait until it answers and put its
  * configuration back with bus mastering, MSI and MSI-X off. At most about 1.3 s. Returns 0;
  * -ENOTSUP (no reset for this function alone), -ETIMEDOUT (it did not come back: do not use it
- * any more). PCI Express base specification §6.6.2; PCI advanced features ECN; power management §5.4.
+ * any more). PCI Express base specification §6.6.2; PCI advanced features ECN; power management
+ * §5.4.
  */
 int MUST_CHECK pci_reset_function(const struct pci_cfg *cfg, const struct pci_delay *delay, u16 bdf,
 				  const struct pci_reset_caps *caps);

@@ -38,7 +38,9 @@ struct pci_func {
 };
 
 struct pci_cfg {
-	/* read()/write() - size 1, 2 or 4 bytes, naturally aligned, off < 4096; all ones: nobody. */
+	/*
+	 * read()/write() - size 1, 2 or 4 bytes, naturally aligned, off < 4096; all ones: nobody.
+	 */
 	u32 (*read)(void *ctx, u16 bdf, u16 off, u8 size);
 	void (*write)(void *ctx, u16 bdf, u16 off, u8 size, u32 v);
 	void *ctx;

@@ -16,7 +16,9 @@ void power_init(const struct acpi_fadt *f);
 /** host_poweroff() - soft-off by ACPI, else the exit port, else halt. All guests are to be off. */
 NORETURN void host_poweroff(void);
 
-/** host_reboot() - ACPI reset register, port CF9, keyboard controller, triple fault, in this order. */
+/**
+ * host_reboot() - ACPI reset register, port CF9, keyboard controller, triple fault, in this order.
+ */
 NORETURN void host_reboot(void);
 
 /* Values for the exit port; the emulator's exit status is 2 * value + 1. */

@@ -22,7 +22,9 @@ static inline u64 tsc_read(void)
 	return (u64)hi << 32 | lo;
 }
 
-/** tsc_to_ns(), ns_to_tsc() - convert a duration; exact to 1 part in 2^31, no overflow below 2^63. */
+/**
+ * tsc_to_ns(), ns_to_tsc() - convert a duration; exact to 1 part in 2^31, no overflow below 2^63.
+ */
 u64 tsc_to_ns(u64 ticks);
 u64 ns_to_tsc(u64 ns);
 

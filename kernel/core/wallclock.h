@@ -7,7 +7,10 @@
 
 #include "kernel/base/types.h"
 
-/** wallclock_init() - read the RTC (MC146818, UTC). Boot only; a dead RTC is logged and counts as 2000-01-01. */
+/**
+ * wallclock_init() - read the RTC (MC146818, UTC). Boot only; a dead RTC is logged and counts as
+ * 2000-01-01.
+ */
 void wallclock_init(void);
 
 /** wallclock_ns() - nanoseconds since 1970-01-01 UTC. Context: any. */

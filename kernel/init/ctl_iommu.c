@@ -68,7 +68,9 @@ static int run_iommu(struct ctl_out *out, const struct ctl_args *args)
 }
 
 static const struct ctl_verb verbs[] = {
-	{ .name = "iommu", .usage = "", .help = "DMA remapping: units, functions with a domain, faults",
+	{ .name = "iommu",
+	  .usage = "",
+	  .help = "DMA remapping: units, functions with a domain, faults",
 	  .run = run_iommu },
 };
 

@@ -110,7 +110,8 @@ int memory_init(const struct boot_info *b, char *why, size_t why_size)
 	reserve(at, frames_early_used() - at);
 	bytes = align_up(pool_meta_bytes(&layout), PAGE_SIZE);
 	if (pool_find_space(&layout, bytes, LOW_MEMORY, &meta)) {
-		fmt_snprintf(why, why_size, "no %lu KiB for the frame pool's own data", bytes >> 10);
+		fmt_snprintf(why, why_size, "no %lu KiB for the frame pool's own data",
+			     bytes >> 10);
 		return -ENOMEM;
 	}
 	reserve(meta, bytes);

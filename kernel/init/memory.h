@@ -16,7 +16,9 @@
  */
 int MUST_CHECK memory_init(const struct boot_info *b, char *why, size_t why_size);
 
-/** memory_trampoline() - a reserved page below 1 MiB for the start of CPUs, 0 when there is none. */
+/**
+ * memory_trampoline() - a reserved page below 1 MiB for the start of CPUs, 0 when there is none.
+ */
 hpa_t memory_trampoline(void);
 
 #endif

@@ -44,7 +44,8 @@ static void report_dropped(void)
 	if (acpi.notes[0])
 		log_warn("acpi: %s", acpi.notes);
 	if (n)
-		log_warn("acpi: beyond our limits and left out: %u CPUs, %u I/O APICs, %u overrides, "
+		log_warn("acpi: beyond our limits and left out: %u CPUs, %u I/O APICs, %u "
+			 "overrides, "
 			 "%u NMI inputs, %u PCI segments, %u tables",
 			 acpi.cpus_dropped, acpi.ioapics_dropped, acpi.overrides_dropped,
 			 acpi.nmis_dropped, acpi.segments_dropped, acpi.tables_dropped);

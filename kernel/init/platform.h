@@ -22,15 +22,17 @@ int MUST_CHECK platform_clock(char *text, size_t size);
 /** platform_interrupts() - local APIC, I/O APICs, vectors, timers of the boot CPU. */
 int MUST_CHECK platform_interrupts(char *text, size_t size);
 
-/** platform_cpus() - start the other processors through the page at trampoline (0: there is none). */
+/**
+ * platform_cpus() - start the other processors through the page at trampoline (0: there is none).
+ */
 int MUST_CHECK platform_cpus(hpa_t trampoline, char *text, size_t size);
 
 /** platform_pci() - find the PCI functions. */
 int MUST_CHECK platform_pci(char *text, size_t size);
 
 /**
- * platform_iommu() - block all DMA and interrupts of devices where the machine has an IOMMU. One that
- * cannot be used is named in text and left alone; -ETIMEDOUT: it failed half way.
+ * platform_iommu() - block all DMA and interrupts of devices where the machine has an IOMMU. One
+ * that cannot be used is named in text and left alone; -ETIMEDOUT: it failed half way.
  */
 int MUST_CHECK platform_iommu(char *text, size_t size);
 

@@ -184,7 +184,8 @@ u32 smp_start(hpa_t page)
 	for (u32 i = 0; i < WARP_ROUNDS; i++)
 		atomic_store_release(&newest_tsc, tsc_read());
 	if (atomic_load_acquire(&warps))
-		log_warn("time stamp counters of the CPUs are apart (%u readings went back)", warps);
+		log_warn("time stamp counters of the CPUs are apart (%u readings went back)",
+			 warps);
 	for (u32 i = 0; i < ap_count; i++)
 		missing += !admit(ap_pcpus[i]);
 	return missing;

@@ -15,7 +15,9 @@
  */
 int MUST_CHECK vms_init(const struct boot_info *b, char *text, size_t size);
 
-/** vms_go() - let all CPUs run, create the VMs of the configuration, start those that ask for it. */
+/**
+ * vms_go() - let all CPUs run, create the VMs of the configuration, start those that ask for it.
+ */
 NORETURN void vms_go(void);
 
 #endif

@@ -120,7 +120,8 @@ int MUST_CHECK pgtable_visit(const struct pgtable *pt, u64 va, u64 len,
 
 /**
  * pgtable_harvest() - clear the dirty bit of each leaf in [va, va+len) that has it, and tell
- * fn. The caller flushes before it reads the first page. -EINVAL; -ENOTSUP when fmt has no such bit.
+ * fn. The caller flushes before it reads the first page. -EINVAL; -ENOTSUP when fmt has no such
+ * bit.
  */
 int MUST_CHECK pgtable_harvest(struct pgtable *pt, u64 va, u64 len,
 			       void (*fn)(void *ctx, const struct pgtable_leaf *leaf), void *ctx,

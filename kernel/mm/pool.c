@@ -82,7 +82,7 @@ static u32 split_find(const struct split *s, u32 n)
 	return POOL_FRAMES;
 }
 
-/* ---- accounts ---------------------------------------------------------------------------------- */
+/* ---- accounts ------------------------------------------------------------------------ */
 
 static bool owner_ok(const struct pool *p, const struct pool_owner *o)
 {
@@ -130,7 +130,7 @@ int pool_owner_remove(struct pool *p, struct pool_owner *o)
 	return 0;
 }
 
-/* ---- initialisation ---------------------------------------------------------------------------- */
+/* ---- initialisation ------------------------------------------------------------------ */
 
 static void init_block(struct pool *p, const struct pool_layout *l, const struct pool_range *u,
 		       u64 b)
@@ -161,7 +161,9 @@ int pool_init(struct pool *p, const struct pool_env *env, const struct pool_layo
 
 	if (meta_bytes < need)
 		return -EINVAL;
-	*p = (struct pool){ .env = *env, .block = meta, .blocks = need / sizeof(struct pool_block) };
+	*p = (struct pool){ .env = *env,
+			    .block = meta,
+			    .blocks = need / sizeof(struct pool_block) };
 	(void)pool_layout_top(l, &p->ignored);
 	memset(meta, 0, need);
 	for (size_t i = 0; i < l->nusable; i++) {
@@ -177,7 +179,7 @@ int pool_init(struct pool *p, const struct pool_env *env, const struct pool_layo
 	return p->free ? 0 : -ENOMEM;
 }
 
-/* ---- blocks -------------------------------------------------------------------------------------- */
+/* ---- blocks -------------------------------------------------------------------------- */
 
 struct run {
 	u64 first, n;
@@ -284,7 +286,7 @@ int pool_free_block(struct pool *p, struct pool_owner *o, hpa_t hpa)
 	return 0;
 }
 
-/* ---- frames ---------------------------------------------------------------------------------------- */
+/* ---- frames -------------------------------------------------------------------------- */
 
 /* A block in which o has, or may take, n adjacent frames; p->blocks: none. */
 static u64 frames_in_split(const struct pool *p, const struct pool_owner *o, u32 n, u32 *frame)
@@ -296,7 +298,8 @@ static u64 frames_in_split(const struct pool *p, const struct pool_owner *o, u32
 		u64 b = (o->hint + i) % p->blocks;
 		const struct pool_block *k = &p->block[b];
 
-		if (!is_split(k) || k->free < n || (k->owner && (k->owner != o->id || unclaimed_only)))
+		if (!is_split(k) || k->free < n ||
+		    (k->owner && (k->owner != o->id || unclaimed_only)))
 			continue;
 		*frame = split_find(split_of(p, b), n);
 		if (*frame < POOL_FRAMES)
@@ -410,7 +413,7 @@ int pool_free_frames(struct pool *p, struct pool_owner *o, hpa_t hpa, u32 n)
 	return 0;
 }
 
-/* ---- figures ------------------------------------------------------------------------------------------ */
+/* ---- figures ------------------------------------------------------------------------- */
 
 void pool_stats(const struct pool *p, struct pool_stats *out)
 {
@@ -443,7 +446,8 @@ bool pool_audit(const struct pool *p)
 		} else if (k->state == BLOCK_WHOLE) {
 			used[k->owner] += POOL_FRAMES;
 		} else if (is_split(k)) {
-			if (pool_bits_count(split_of(p, b)->free) != k->free || k->free > k->capacity)
+			if (pool_bits_count(split_of(p, b)->free) != k->free ||
+			    k->free > k->capacity)
 				return false;
 			overhead++;
 			free += k->free;

@@ -66,7 +66,8 @@ struct pool_stats {
 struct pool_layout {
 	const struct pool_range *usable;
 	size_t nusable;
-	const struct pool_range *reserved; /* wins over usable: image, modules, firmware, metadata */
+	const struct pool_range
+		*reserved; /* wins over usable: image, modules, firmware, metadata */
 	size_t nreserved;
 };
 
@@ -88,7 +89,9 @@ int MUST_CHECK pool_find_space(const struct pool_layout *l, u64 bytes, hpa_t fro
 int MUST_CHECK pool_init(struct pool *p, const struct pool_env *env, const struct pool_layout *l,
 			 void *meta, size_t meta_bytes);
 
-/** pool_owner_add() - open an account of at most quota bytes (POOL_NO_QUOTA). -ENOSPC: POOL_OWNERS. */
+/**
+ * pool_owner_add() - open an account of at most quota bytes (POOL_NO_QUOTA). -ENOSPC: POOL_OWNERS.
+ */
 int MUST_CHECK pool_owner_add(struct pool *p, struct pool_owner *o, const char *name, u64 quota);
 
 /** pool_owner_remove() - close it. -EBUSY: o->used is not 0. */
@@ -119,7 +122,9 @@ int MUST_CHECK pool_free_block(struct pool *p, struct pool_owner *o, hpa_t hpa);
 /** pool_stats() - figures; walks the metadata. */
 void pool_stats(const struct pool *p, struct pool_stats *out);
 
-/** pool_audit() - does every sum agree with the metadata, to the page? For tests and the mem verb. */
+/**
+ * pool_audit() - does every sum agree with the metadata, to the page? For tests and the mem verb.
+ */
 bool pool_audit(const struct pool *p);
 
 #endif

@@ -33,12 +33,12 @@ void pool_layout_bitmap(const struct pool_layout *l, hpa_t base, u64 *map)
 	memset(map, 0, BITMAP_WORDS * sizeof(*map));
 	for (size_t i = 0; i < l->nusable; i++)
 		if (clip(&l->usable[i], false, base, POOL_BLOCK, &r))
-			pool_bits_put(map, (u32)((r.base - base) / PAGE_SIZE), (u32)(r.len / PAGE_SIZE),
-				 true);
+			pool_bits_put(map, (u32)((r.base - base) / PAGE_SIZE),
+				      (u32)(r.len / PAGE_SIZE), true);
 	for (size_t i = 0; i < l->nreserved; i++)
 		if (clip(&l->reserved[i], true, base, POOL_BLOCK, &r))
-			pool_bits_put(map, (u32)((r.base - base) / PAGE_SIZE), (u32)(r.len / PAGE_SIZE),
-				 false);
+			pool_bits_put(map, (u32)((r.base - base) / PAGE_SIZE),
+				      (u32)(r.len / PAGE_SIZE), false);
 	if (base == 0)
 		map[0] &= ~1ull;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Control page of a VF under any sequence of accesses, of two VFs at once: no message changes another
- * pool's filters, frame sizes stay in bounds, each access costs a bounded number of register writes.
+ * Control page of a VF under any sequence of accesses, of two VFs at once: no message changes
+ * another pool's filters, frame sizes stay in bounds, each access costs a bounded number of
+ * register writes.
  */
 #include "tests/fuzz/stream.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The guest beside a hostile one: every 200 ms it checks memory, a timer interrupt and a device, and
- * says so. It ends only when it is stopped.
+ * The guest beside a hostile one: every 200 ms it checks memory, a timer interrupt and a device,
+ * and says so. It ends only when it is stopped.
  */
 #include "guest/image/lib/apic.h"
 #include "guest/image/lib/boot.h"

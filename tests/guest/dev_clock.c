@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * kvmclock: the page follows the protocol, time goes forward on one CPU and across CPUs, at the rate
- * of the ACPI timer; the wall clock is plausible. TSCs of the CPUs agree.
+ * kvmclock: the page follows the protocol, time goes forward on one CPU and across CPUs, at the
+ * rate of the ACPI timer; the wall clock is plausible. TSCs of the CPUs agree.
  */
 #include "guest/image/lib/apic.h"
 #include "guest/image/lib/boot.h"
@@ -167,7 +167,8 @@ TEST(wall_clock)
 /* Places where no page can be: refused or dropped, never the host's harm. */
 TEST(bad_pages)
 {
-	static const u64 where[] = { 0xfee00000, 0xfec00000, 0xfffff000, 0x7ffffffffff000, ~0xfffull };
+	static const u64 where[] = { 0xfee00000, 0xfec00000, 0xfffff000, 0x7ffffffffff000,
+				     ~0xfffull };
 
 	SKIP_IF(!have_clock(), "no kvmclock");
 	for (u32 i = 0; i < ARRAY_SIZE(where); i++) {

@@ -379,7 +379,7 @@ TEST(pm_timer_interrupt)
 	ioapic_set(MACHINE_SCI_IRQ, IOAPIC_MASKED, apic_id());
 }
 
-/* ---- serial port ------------------------------------------------------------------------------ */
+/* ---- serial port --------------------------------------------------------------------- */
 
 TEST(serial_registers)
 {

@@ -27,7 +27,10 @@ static void note(struct trap_frame *f)
 TEST(faults)
 {
 	CHECK_TRAP(VEC_UD, __asm__ volatile("ud2"));
-	CHECK_TRAP(VEC_DE, __asm__ volatile("xorl %%ecx, %%ecx; divl %%ecx" : : "a"(1), "d"(0) : "ecx"));
+	CHECK_TRAP(VEC_DE, __asm__ volatile("xorl %%ecx, %%ecx; divl %%ecx"
+					    :
+					    : "a"(1), "d"(0)
+					    : "ecx"));
 	CHECK_TRAP(VEC_GP, __asm__ volatile("movw %w0, %%ds" : : "r"(0x7777)));
 	CHECK_EQ(trap_this()->error, 0x7774);
 	CHECK_TRAP(VEC_PF, *(volatile u32 *)PAGE_TEST_VA = 1);
@@ -82,10 +85,13 @@ TEST(single_step)
 
 	trap_set(VEC_DB, step);
 	steps = 0;
-	__asm__ volatile("pushfq; orl $0x100, (%%rsp); popfq;"
-			 "1: nop; 2: cpuid; 3: nop; 4: inb $0x21, %%al; 5: pushfq; andl $~0x100, (%%rsp);"
-			 "popfq; lea 2b(%%rip), %0"
-			 : "=r"(first) : "a"(0) : "rbx", "rcx", "rdx", "memory");
+	__asm__ volatile(
+		"pushfq; orl $0x100, (%%rsp); popfq;"
+		"1: nop; 2: cpuid; 3: nop; 4: inb $0x21, %%al; 5: pushfq; andl $~0x100, (%%rsp);"
+		"popfq; lea 2b(%%rip), %0"
+		: "=r"(first)
+		: "a"(0)
+		: "rbx", "rcx", "rdx", "memory");
 	trap_set(VEC_DB, NULL);
 	write_dr6(0);
 	/* behind: nop, cpuid, nop, in, pushf, and, popf (TF was set when it began) */
@@ -104,7 +110,10 @@ TEST(sti_shadow)
 	apic_icr(apic_id(), ICR_FIXED | ICR_ASSERT | VECTOR);
 	wait_us(10);
 	seen = 0;
-	__asm__ volatile("sti; 1: nop; 2: nop; nop; cli; lea 2b(%%rip), %0" : "=r"(at) : : "memory");
+	__asm__ volatile("sti; 1: nop; 2: nop; nop; cli; lea 2b(%%rip), %0"
+			 : "=r"(at)
+			 :
+			 : "memory");
 	rip = seen_rip;
 	CHECK_EQ(seen, 1);
 	CHECK_EQ(rip, at); /* behind the instruction that follows STI */
@@ -133,8 +142,11 @@ TEST(mov_ss_shadow)
 	wait_us(10);
 	seen = 0;
 	/* Two shadows in a row: STI's, then MOV SS's. */
-	__asm__ volatile("movl %%ss, %%eax; sti; movl %%eax, %%ss; nop; 2: nop; cli; lea 2b(%%rip), %0"
-			 : "=r"(at) : : "eax", "memory");
+	__asm__ volatile(
+		"movl %%ss, %%eax; sti; movl %%eax, %%ss; nop; 2: nop; cli; lea 2b(%%rip), %0"
+		: "=r"(at)
+		:
+		: "eax", "memory");
 	CHECK_EQ(seen, 1);
 	CHECK(seen_rip == at || seen_rip == at - 1); /* shadows may or may not add up */
 	apic_eoi();
@@ -291,11 +303,13 @@ TEST(nmi_wakes_halt_with_if_clear)
 
 static u8 user_stack[512] ALIGNED(16);
 
-#define USER_RUN(text)                                                                      \
-	__asm__ volatile("pushq %0; pushq %1; pushfq; pushq %2; lea 1f(%%rip), %%rax; pushq %%rax;" \
-			 "iretq; 1:" text "; ud2"                                                     \
-			 : : "i"(SEL_USER_DATA), "r"((u64)user_stack + 512), "i"(SEL_USER_CODE) \
-			 : "rax", "rcx", "rdx", "rbx", "memory")
+#define USER_RUN(text)                                                                     \
+	__asm__ volatile(                                                                  \
+		"pushq %0; pushq %1; pushfq; pushq %2; lea 1f(%%rip), %%rax; pushq %%rax;" \
+		"iretq; 1:" text "; ud2"                                                   \
+		:                                                                          \
+		: "i"(SEL_USER_DATA), "r"((u64)user_stack + 512), "i"(SEL_USER_CODE)       \
+		: "rax", "rcx", "rdx", "rbx", "memory")
 
 /* Let user code at the image: the boot map is the kernel's. */
 static void user_pages(void)

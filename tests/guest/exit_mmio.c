@@ -375,8 +375,10 @@ TEST(rep_movs_faults_midway)
 	read_header();
 	page_map(PAGE_TEST_VA, (u64)p, 1, PTE_W);
 	set_regs(&r, PAGE_TEST_VA + 4096 - 16, 0);
-	CHECK_TRAP(VEC_PF, __asm__ volatile("rep movsl" : : "D"(PAGE_TEST_VA + 4096 - 16), "S"(ecam),
-					    "c"(16) : "memory"));
+	CHECK_TRAP(VEC_PF, __asm__ volatile("rep movsl"
+					    :
+					    : "D"(PAGE_TEST_VA + 4096 - 16), "S"(ecam), "c"(16)
+					    : "memory"));
 	CHECK_EQ(trap_this()->cr2, PAGE_TEST_VA + 4096);
 	CHECK_EQ(trap_this()->error, 2);
 	CHECK_EQ(memcmp(p + 4096 - 16, header, 16), 0);

@@ -65,13 +65,13 @@ TEST(init_stops)
  * Snippets of real-mode code: started by SIPI at SMP_TRAMPOLINE, CS base there, IP 0; results
  * are words at SMP_SCRATCH, the last one a mark of completion.
  */
-#define REAL(name, text)                                                       \
-	extern u8 name##_code[], name##_end[];                                 \
-	__asm__(".pushsection .text\n .code16\n" #name "_code:\n"              \
-		" cli\n xorw %ax, %ax\n movw %ax, %ds\n movw %ax, %es\n"       \
-		" movw %ax, %ss\n movw $0x7000, %sp\n" text                    \
-		"\n xorw %ax, %ax\n movw %ax, %ds\n movw $0x600d, 0x9ffe\n 1: hlt\n jmp 1b\n" #name \
-		"_end:\n .code64\n .popsection\n")
+#define REAL(name, text)                                                                  \
+	extern u8 name##_code[], name##_end[];                                            \
+	__asm__(".pushsection .text\n .code16\n" #name "_code:\n"                         \
+		" cli\n xorw %ax, %ax\n movw %ax, %ds\n movw %ax, %es\n"                  \
+		" movw %ax, %ss\n movw $0x7000, %sp\n" text                               \
+		"\n xorw %ax, %ax\n movw %ax, %ds\n movw $0x600d, 0x9ffe\n 1: hlt\n jmp " \
+		"1b\n" #name "_end:\n .code64\n .popsection\n")
 
 static volatile u16 *scratch = (u16 *)SMP_SCRATCH;
 
@@ -106,13 +106,14 @@ TEST(real_mode_state)
 	CHECK_EQ(scratch[3], 0x1234);
 }
 
-REAL(real_io, "movw $0x3ff, %dx\n movb $0x5a, %al\n outb %al, %dx\n inb %dx, %al\n movb %al, 0x9000\n"
-	      "movl $0x80000000, %eax\n movw $0xcf8, %dx\n outl %eax, %dx\n inl %dx, %eax\n"
-	      "movl %eax, 0x9004\n"
-	      "movw $0x9010, %di\n movw $4, %cx\n movw $0x3ff, %dx\n cld\n rep insb\n"
-	      "movw $0x900, %ax\n movw %ax, %es\n movw $0x20, %di\n movw $2, %cx\n rep insb\n"
-	      "movw %ax, %fs\n xorw %si, %si\n movb $0x77, 0x9000\n fs outsb\n inb %dx, %al\n"
-	      "movb %al, 0x9030\n movw %di, 0x9032\n");
+REAL(real_io,
+     "movw $0x3ff, %dx\n movb $0x5a, %al\n outb %al, %dx\n inb %dx, %al\n movb %al, 0x9000\n"
+     "movl $0x80000000, %eax\n movw $0xcf8, %dx\n outl %eax, %dx\n inl %dx, %eax\n"
+     "movl %eax, 0x9004\n"
+     "movw $0x9010, %di\n movw $4, %cx\n movw $0x3ff, %dx\n cld\n rep insb\n"
+     "movw $0x900, %ax\n movw %ax, %es\n movw $0x20, %di\n movw $2, %cx\n rep insb\n"
+     "movw %ax, %fs\n xorw %si, %si\n movb $0x77, 0x9000\n fs outsb\n inb %dx, %al\n"
+     "movb %al, 0x9030\n movw %di, 0x9032\n");
 
 TEST(real_mode_ports)
 {
@@ -127,12 +128,13 @@ TEST(real_mode_ports)
 	CHECK_EQ(scratch[0x32 / 2], 0x22);
 }
 
-REAL(real_exits, "movl $1, %eax\n cpuid\n movl %ebx, 0x9000\n"
-		 "movl $0x1b, %ecx\n rdmsr\n movl %eax, 0x9004\n"
-		 "movl $0xc0000081, %ecx\n movl $0x55, %eax\n movl $0x66, %edx\n wrmsr\n"
-		 "xorl %eax, %eax\n xorl %edx, %edx\n rdmsr\n movl %eax, 0x9008\n movl %edx, 0x900c\n"
-		 "rdtsc\n movl %eax, 0x9010\n pause\n wbinvd\n"
-		 "movl %cr0, %eax\n movl %eax, 0x9014\n");
+REAL(real_exits,
+     "movl $1, %eax\n cpuid\n movl %ebx, 0x9000\n"
+     "movl $0x1b, %ecx\n rdmsr\n movl %eax, 0x9004\n"
+     "movl $0xc0000081, %ecx\n movl $0x55, %eax\n movl $0x66, %edx\n wrmsr\n"
+     "xorl %eax, %eax\n xorl %edx, %edx\n rdmsr\n movl %eax, 0x9008\n movl %edx, 0x900c\n"
+     "rdtsc\n movl %eax, 0x9010\n pause\n wbinvd\n"
+     "movl %cr0, %eax\n movl %eax, 0x9014\n");
 
 TEST(real_mode_exits)
 {
@@ -174,17 +176,17 @@ TEST(real_mode_interrupts)
 #define UNREAL(code)                                                                        \
 	"lgdtl 0x8000 + 6f - " code "\n movl %cr0, %eax\n orb $1, %al\n movl %eax, %cr0\n"  \
 	"movw $8, %bx\n movw %bx, %ds\n andb $0xfe, %al\n movl %eax, %cr0\n"
-#define UNREAL_TABLE(code)                                                                  \
-	"jmp 7f\n .balign 8\n 5: .quad 0, 0x00cf93000000ffff\n 6: .word 15\n .long 0x8000 + 5b - " code \
-	"\n 7:\n"
+#define UNREAL_TABLE(code)                                                                       \
+	"jmp 7f\n .balign 8\n 5: .quad 0, 0x00cf93000000ffff\n 6: .word 15\n .long 0x8000 + 5b " \
+	"- " code "\n 7:\n"
 
 /* An IPI wakes a real-mode CPU from HLT. INIT turned its APIC off. */
-REAL(real_wake, UNREAL("real_wake_code")
-		"movl $0xfee000f0, %ebx\n movl $0x1ff, (%ebx)\n"
-		"movw $3f - real_wake_code, 0x184\n movw %cs, %ax\n movw %ax, 0x186\n" /* vector 61h */
-		"movw $1, 0x9000\n sti\n hlt\n cli\n jmp 4f\n"
-		"3: incw 0x9002\n iret\n"
-		"4:\n" UNREAL_TABLE("real_wake_code"));
+REAL(real_wake, UNREAL("real_wake_code") "movl $0xfee000f0, %ebx\n movl $0x1ff, (%ebx)\n"
+					 "movw $3f - real_wake_code, 0x184\n movw %cs, %ax\n movw "
+					 "%ax, 0x186\n" /* vector 61h */
+					 "movw $1, 0x9000\n sti\n hlt\n cli\n jmp 4f\n"
+					 "3: incw 0x9002\n iret\n"
+					 "4:\n" UNREAL_TABLE("real_wake_code"));
 
 TEST(real_mode_ipi)
 {
@@ -203,12 +205,14 @@ TEST(real_mode_ipi)
 }
 
 /* Flat 32-bit data segment in real mode: MMIO with 16-bit code and 32-bit addresses. */
+/* clang-format off */
 REAL(real_big, UNREAL("real_big_code")
 	       "movl $0xfee00030, %ebx\n movl (%ebx), %ecx\n" /* APIC version */
 	       "movl $0x1234567, %edx\n movl $0xfee00380, %ebx\n movl %edx, (%ebx)\n"
 	       "addl $0x11, (%ebx)\n movl (%ebx), %edx\n movl $0, (%ebx)\n"
 	       "xorw %ax, %ax\n movw %ax, %ds\n movl %ecx, 0x9000\n movl %edx, 0x9004\n"
 	       UNREAL_TABLE("real_big_code"));
+/* clang-format on */
 
 TEST(unreal_mode_mmio)
 {
@@ -221,23 +225,26 @@ TEST(unreal_mode_mmio)
 }
 
 /* 32-bit and 16-bit protected mode without paging. */
-REAL(prot, "lgdtl 0x8000 + 6f - prot_code\n movl %cr0, %eax\n orb $1, %al\n movl %eax, %cr0\n"
-	   "ljmpl $8, $0x8000 + 3f - prot_code\n"
-	   ".code32\n 3: movl $16, %eax\n movl %eax, %ds\n movl %eax, %es\n movl %eax, %ss\n movl $0x7000, %esp\n"
-	   "movl 0xfee00030, %eax\n movl %eax, 0x9000\n"
-	   "movl $0xfee00380, %edi\n movl $0x7654321, (%edi)\n lock xaddl %edi, (%edi)\n movl %edi, 0x9004\n"
-	   "movl $0xfee00380, %edi\n subl 0xfee00380, %edi\n movl %edi, 0x9008\n movl $0, 0xfee00380\n"
-	   "movl $0xfee00030, %esi\n movl $0x900c, %edi\n cld\n movsl\n" /* device to RAM */
-	   "pushl 0xfee00030\n popl 0x9010\n"
-	   "movw $0xcf8, %dx\n movl $0x80001100, 0x9014\n movl $0x9014, %esi\n outsl\n inl %dx, %eax\n"
-	   "movl %eax, 0x9018\n movl %cr0, %eax\n movl %eax, 0x901c\n"
-	   "ljmp $24, $0x8000 + 4f - prot_code\n"
-	   ".code16\n 4: movl $0xfee00030, %ebx\n movl (%ebx), %eax\n movl %eax, 0x9020\n"
-	   "movl $0xfee00038, %ebx\n movl -8(%ebx), %eax\n movl %eax, 0x9024\n"
-	   "movl %cr0, %eax\n andb $0xfe, %al\n movl %eax, %cr0\n ljmp $0x800, $5f - prot_code\n"
-	   "5: jmp 7f\n"
-	   ".balign 8\n 2: .quad 0, 0x00cf9b000000ffff, 0x00cf93000000ffff, 0x008f9b000000ffff\n"
-	   "6: .word 31\n .long 0x8000 + 2b - prot_code\n 7:\n");
+REAL(prot,
+     "lgdtl 0x8000 + 6f - prot_code\n movl %cr0, %eax\n orb $1, %al\n movl %eax, %cr0\n"
+     "ljmpl $8, $0x8000 + 3f - prot_code\n"
+     ".code32\n 3: movl $16, %eax\n movl %eax, %ds\n movl %eax, %es\n movl %eax, %ss\n movl "
+     "$0x7000, %esp\n"
+     "movl 0xfee00030, %eax\n movl %eax, 0x9000\n"
+     "movl $0xfee00380, %edi\n movl $0x7654321, (%edi)\n lock xaddl %edi, (%edi)\n movl %edi, "
+     "0x9004\n"
+     "movl $0xfee00380, %edi\n subl 0xfee00380, %edi\n movl %edi, 0x9008\n movl $0, 0xfee00380\n"
+     "movl $0xfee00030, %esi\n movl $0x900c, %edi\n cld\n movsl\n" /* device to RAM */
+     "pushl 0xfee00030\n popl 0x9010\n"
+     "movw $0xcf8, %dx\n movl $0x80001100, 0x9014\n movl $0x9014, %esi\n outsl\n inl %dx, %eax\n"
+     "movl %eax, 0x9018\n movl %cr0, %eax\n movl %eax, 0x901c\n"
+     "ljmp $24, $0x8000 + 4f - prot_code\n"
+     ".code16\n 4: movl $0xfee00030, %ebx\n movl (%ebx), %eax\n movl %eax, 0x9020\n"
+     "movl $0xfee00038, %ebx\n movl -8(%ebx), %eax\n movl %eax, 0x9024\n"
+     "movl %cr0, %eax\n andb $0xfe, %al\n movl %eax, %cr0\n ljmp $0x800, $5f - prot_code\n"
+     "5: jmp 7f\n"
+     ".balign 8\n 2: .quad 0, 0x00cf9b000000ffff, 0x00cf93000000ffff, 0x008f9b000000ffff\n"
+     "6: .word 31\n .long 0x8000 + 2b - prot_code\n 7:\n");
 
 TEST(protected_modes)
 {

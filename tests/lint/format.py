@@ -27,7 +27,7 @@ def author_lines(text):
     for n, line in enumerate(lines):
         code = re.sub(r'"(\\.|[^"\\])*"|\'(\\.|[^\'\\])*\'', "", line)
         code = re.sub(r"/\*.*?\*/|//.*", "", code)
-        if line.endswith("\\") or (n and lines[n - 1].endswith("\\")):
+        if line.startswith("#define") or line.endswith("\\") or (n and lines[n - 1].endswith("\\")):
             free.add(n)
             continue
         if depth == 0:
@@ -50,19 +50,20 @@ def column_faults(path, text):
             yield f"{path}:{n}: indented with spaces"
 
 
-def same_structure(old, new):
-    """Whether two spellings of the same code differ only in columns or in where long lines
-    are wrapped: then the author's wrapping stands."""
-    if not old or not new or indent(old[0]) != indent(new[0]):
+def is_continuation(lines, n):
+    """Whether line N goes on with a statement or declaration begun above."""
+    if n == 0 or not lines[n].strip():
         return False
-    if len(old) == len(new):
-        return all(indent(o) == indent(n) or is_continuation(old, k)
-                   for k, (o, n) in enumerate(zip(old, new)))
-    return len(old) > len(new) and all(is_continuation(old, k) for k in range(1, len(old)))
+    above = lines[n - 1].strip()
+    return bool(above) and not above.startswith("#") and \
+        not re.search(r"([;{}]|\*/|^(case\b.*|default|[A-Za-z_]\w*)\s*:)\s*(/\*.*)?$", above)
 
 
-def is_continuation(lines, k):
-    return k > 0 and not re.search(r"[;{}:]\s*(/\*.*)?$", lines[k - 1])
+def structure(lines, a, b):
+    """Lines A to B without columns and wrapping: (indentation of first lines, text)."""
+    starts = [indent(lines[n]) for n in range(a, b) if not is_continuation(lines, n)]
+    # A string may be written in several pieces.
+    return starts, re.sub(r"\s+", "", "".join(lines[a:b])).replace('""', "")
 
 
 def format_faults(path, text, formatted):
@@ -71,7 +72,7 @@ def format_faults(path, text, formatted):
     for tag, a, b, c, d in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
         if tag == "equal" or all(n in free for n in range(a, b)) and a < b:
             continue
-        if same_structure(old[a:b], new[c:d]):
+        if a < b and c < d and structure(old, a, b) == structure(new, c, d):
             continue
         yield (f"{path}:{a + 1}: clang-format would write\n"
                + "".join(f"\t-{x}\n" for x in old[a:b])
@@ -83,8 +84,10 @@ def main():
     for path in sys.argv[1:]:
         with open(path, encoding="utf-8") as f:
             text = f.read()
-        out = subprocess.run(["clang-format", "--style=file", path], stdout=subprocess.PIPE,
-                             check=True, timeout=60).stdout.decode()
+        # By another name, as the tool takes some headers for other languages.
+        out = subprocess.run(["clang-format", "--style=file", "--assume-filename=" +
+                              re.sub(r"\.h$", ".c", path)], input=text.encode(),
+                             stdout=subprocess.PIPE, check=True, timeout=60).stdout.decode()
         for fault in [*column_faults(path, text), *format_faults(path, text, out)]:
             bad += 1
             print(fault)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Registers of an 82576 as far as its driver's logic depends on them: self-clearing and write-1-to-clear
- * bits, reset values, queues that stop (or do not), a PHY.
+ * Registers of an 82576 as far as its driver's logic depends on them: self-clearing and
+ * write-1-to-clear bits, reset values, queues that stop (or do not), a PHY.
  */
 #ifndef TESTS_UNIT_IGB_MODEL_H
 #define TESTS_UNIT_IGB_MODEL_H

@@ -415,7 +415,7 @@ static inline const char *oracle_judge(const struct oracle_case *c, struct oracl
  * Returns NULL when the two agree or the table explains why not, else what differs.
  */
 static inline const char *oracle_compare(const u8 *bytes, enum insn_mode mode,
-                                         struct oracle_stats *st)
+					 struct oracle_stats *st)
 {
 	static ZydisDecoder dec[3];
 	static const ZydisMachineMode zmode[3] = { ZYDIS_MACHINE_MODE_LEGACY_16,

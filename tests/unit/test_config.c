@@ -204,7 +204,8 @@ TEST(lines)
 TEST(host_keys)
 {
 	one_error("[host]\nnam = a\n", "2: [host] nam: unknown key, known are name console ctl");
-	one_error("[host]\nname = a b\n", "2: [host] name: 'a b' must be 1 to 31 of a-z A-Z 0-9 - _ .");
+	one_error("[host]\nname = a b\n",
+		  "2: [host] name: 'a b' must be 1 to 31 of a-z A-Z 0-9 - _ .");
 	one_error("[host]\nname = a\nname = b\n", "3: [host] name: given twice, first in line 2");
 	one_error("[host]\nconsole = ttyS4\n",
 		  "2: [host] console: 'ttyS4' must be ttyS0 to ttyS3, or none");
@@ -238,8 +239,9 @@ TEST(nic_keys)
 		  "3: [nic b] match: names the same NIC as [nic a]; tell them apart by pci =");
 	one_error("[nic a]\npci = 1:0.0\nuplink = yes\n[nic b]\npci = 2:0.0\nuplink = yes\n",
 		  "4: [nic b] uplink: [nic a] is the uplink, only one can be");
-	one_error("[nic]\n", "1: [nic]: the name must be 1 to 31 of a-z A-Z 0-9 - _ . and begin with "
-			     "a letter, digit or _; the section is ignored");
+	one_error("[nic]\n",
+		  "1: [nic]: the name must be 1 to 31 of a-z A-Z 0-9 - _ . and begin with "
+		  "a letter, digit or _; the section is ignored");
 }
 
 TEST(vm_values)
@@ -260,11 +262,13 @@ TEST(vm_values)
 		{ "cpu = EPYC", "cpu: 'EPYC' must be godwit-v1 or host" },
 		{ "role = king", "role: 'king' must be guest or courier" },
 		{ "autostart = 1", "autostart: '1' must be yes or no" },
-		{ "initrd = a b", "initrd: 'a b' must be one boot module name of 1 to 63 characters" },
+		{ "initrd = a b",
+		  "initrd: 'a b' must be one boot module name of 1 to 63 characters" },
 		{ "initrd =", "initrd: '' must be one boot module name of 1 to 63 characters" },
 		{ "module =", "module: '' must be one boot module name of 1 to 63 characters" },
-		{ "module = 1 2 3 4 5 6 7 8 9", "module: '1 2 3 4 5 6 7 8 9' must be at most 8 modules "
-						"in all" },
+		{ "module = 1 2 3 4 5 6 7 8 9",
+		  "module: '1 2 3 4 5 6 7 8 9' must be at most 8 modules "
+		  "in all" },
 		{ "pci = 1:0", "pci: '1:0' must be BUS:DEVICE.FUNCTION in hexadecimal, 00:00.0 to "
 			       "ff:1f.7" },
 		{ "pci = 1:0.0 1:0.1 1:0.2 1:0.3 1:0.4",
@@ -275,22 +279,26 @@ TEST(vm_values)
 		{ "net1 = vf mac=52:54:00:00:00:01",
 		  "net1: 'vf mac=52:54:00:00:00:01' must be complete: vf needs nic=NAME" },
 		{ "net1 = pv mac=52:54:00:00:00:01 nic=a",
-		  "net1: 'pv mac=52:54:00:00:00:01 nic=a' must be without nic=: pv is attached to the "
+		  "net1: 'pv mac=52:54:00:00:00:01 nic=a' must be without nic=: pv is attached to "
+		  "the "
 		  "switch" },
-		{ "net2 = pv mac=53:54:00:00:00:01",
-		  "net2: 'pv mac=53:54:00:00:00:01' must be mac= six hexadecimal bytes, not multicast "
-		  "and not zero, as 52:54:00:00:00:01" },
-		{ "net3 = pv mac=52:54:00:00:00:1",
-		  "net3: 'pv mac=52:54:00:00:00:1' must be mac= six hexadecimal bytes, not multicast "
-		  "and not zero, as 52:54:00:00:00:01" },
+		{ "net2 = pv mac=53:54:00:00:00:01", "net2: 'pv mac=53:54:00:00:00:01' must be "
+						     "mac= six hexadecimal bytes, not multicast "
+						     "and not zero, as 52:54:00:00:00:01" },
+		{ "net3 = pv mac=52:54:00:00:00:1", "net3: 'pv mac=52:54:00:00:00:1' must be mac= "
+						    "six hexadecimal bytes, not multicast "
+						    "and not zero, as 52:54:00:00:00:01" },
 		{ "net0 = pv vlan=4095", "net0: 'pv vlan=4095' must be vlan=1 to 4094" },
-		{ "net0 = pv rate=1K", "net0: 'pv rate=1K' must be rate= bits per second from 1M to "
-				       "400G" },
+		{ "net0 = pv rate=1K",
+		  "net0: 'pv rate=1K' must be rate= bits per second from 1M to "
+		  "400G" },
 		{ "net0 = pv speed=1", "net0: 'pv speed=1' must be options out of nic= mac= vlan= "
 				       "rate=" },
-		{ "net0 = pv fast", "net0: 'pv fast' must be vf or pv and then name=value options" },
-		{ "net4 = pv", "net4: unknown key, known are role memory cpus weight pin cpu kernel "
-			       "initrd module cmdline net0 net1 net2 net3 pci ip psk autostart" },
+		{ "net0 = pv fast",
+		  "net0: 'pv fast' must be vf or pv and then name=value options" },
+		{ "net4 = pv",
+		  "net4: unknown key, known are role memory cpus weight pin cpu kernel "
+		  "initrd module cmdline net0 net1 net2 net3 pci ip psk autostart" },
 		{ "ip = 10.0.0.1", "ip: '10.0.0.1' must be ADDRESS/BITS, as 10.0.0.1/24" },
 	};
 	char text[300], want[400];

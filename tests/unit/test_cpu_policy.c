@@ -134,7 +134,9 @@ TEST(cr0_rules)
 
 TEST(cr4_efer_rules)
 {
-	struct cpu_state s = { .cr0 = CR0_PE | CR0_PG, .cr4 = CR4_PAE, .efer = EFER_LME | EFER_LMA };
+	struct cpu_state s = { .cr0 = CR0_PE | CR0_PG,
+			       .cr4 = CR4_PAE,
+			       .efer = EFER_LME | EFER_LMA };
 	u64 valid = MASK(10, 0) | CR4_PCIDE;
 
 	CHECK(!cpu_state_set_cr4(&s, 0, valid));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Control page of a VF and its mailbox, driven the way a stock driver does it, and against the grain.
+ * Control page of a VF and its mailbox, driven the way a stock driver does it, and against the
+ * grain.
  */
 #include "unit.h"
 

@@ -178,5 +178,5 @@ TEST(test_longest)
 }
 
 UNIT_MAIN({ "one_byte", test_one_byte }, { "0f", test_0f }, { "0f38", test_0f38 },
-          { "0f3a", test_0f3a }, { "vector", test_vector }, { "random", test_random },
-          { "longest", test_longest })
+	  { "0f3a", test_0f3a }, { "vector", test_vector }, { "random", test_random },
+	  { "longest", test_longest })

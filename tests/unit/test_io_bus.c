@@ -103,5 +103,5 @@ TEST(accesses)
 	CHECK_EQ(v, 0xff);
 }
 
-UNIT_MAIN({ "order_and_overlap", order_and_overlap }, { "found_last", found_last }, { "table_full", table_full },
-	  { "accesses", accesses })
+UNIT_MAIN({ "order_and_overlap", order_and_overlap }, { "found_last", found_last },
+	  { "table_full", table_full }, { "accesses", accesses })

@@ -253,7 +253,8 @@ TEST(scrolls)
 	type("!");
 	CHECK_EQ(bells, 1);
 	CHECK_EQ(row[column - 1], line[LINEEDIT_MAX - 1]);
-	for (size_t i = LINEEDIT_MAX; i-- > 0;) { /* the cursor is on its character, on the way back too */
+	for (size_t i = LINEEDIT_MAX;
+	     i-- > 0;) { /* the cursor is on its character, on the way back too */
 		type("\x02");
 		CHECK_EQ(row[column], line[i]);
 	}

@@ -125,4 +125,5 @@ TEST(other_kinds)
 	CHECK(was_reset);
 }
 
-UNIT_MAIN({ "flr", flr }, { "waits_are_bounded", waits_are_bounded }, { "other_kinds", other_kinds })
+UNIT_MAIN({ "flr", flr }, { "waits_are_bounded", waits_are_bounded },
+	  { "other_kinds", other_kinds })

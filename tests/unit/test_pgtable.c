@@ -29,8 +29,8 @@
 static u64 mock_leaf(hpa_t hpa, u64 attrs, u32 level)
 {
 	(void)level;
-	return hpa | MOCK_P | MOCK_LEAF | (attrs & PG_W ? MOCK_W : 0) | (attrs & PG_X ? MOCK_X : 0) |
-	       (attrs & PG_UC ? MOCK_UC : 0);
+	return hpa | MOCK_P | MOCK_LEAF | (attrs & PG_W ? MOCK_W : 0) |
+	       (attrs & PG_X ? MOCK_X : 0) | (attrs & PG_UC ? MOCK_UC : 0);
 }
 
 static u64 mock_table(hpa_t hpa, u32 level)
@@ -775,8 +775,9 @@ TEST(high_half)
 	CHECK_EQ(leaf.va, 0xffffffffffe00000ull);
 	CHECK_EQ(leaf.size, SIZE_2M);
 	/* The two halves do not touch. */
-	CHECK_EQ(-pgtable_unmap(&t.pt, 0x7ffffffff000ull, 0xffff800000000000ull - 0x7ffffffff000ull +
-				PAGE_SIZE, &c), EINVAL);
+	CHECK_EQ(-pgtable_unmap(&t.pt, 0x7ffffffff000ull,
+				0xffff800000000000ull - 0x7ffffffff000ull + PAGE_SIZE, &c),
+		 EINVAL);
 	CHECK_EQ(-pgtable_lookup(&t.pt, 0x800000000000ull, &leaf), EFAULT);
 	teardown();
 }

@@ -83,7 +83,10 @@ TEST(layouts)
 	CHECK_EQ(start(), 0);
 	pool_stats(&t.p, &s);
 	CHECK_EQ(s.ignored, SIZE_1G);
-	/* Low: frames 1..9e. Image: to 224000, so 224..2ff and 301.. of that block; 132 KiB at the top. */
+	/*
+	 * Low: frames 1..9e. Image: to 224000, so 224..2ff and 301.. of that block; 132 KiB at the
+	 * top.
+	 */
 	CHECK_EQ(s.total, (0x9full - 1) * 4096 + (0x1ffdf000ull - 0x224000 - 0x1000) + SIZE_1G);
 	CHECK_EQ(s.largest_run, SIZE_1G);
 	CHECK_EQ(s.split_blocks, 3);
@@ -190,8 +193,8 @@ TEST(accounts)
 	CHECK_EQ(t.p.overhead, 4096); /* only the block with frame 0 stays split */
 	CHECK_EQ(pool_owner_remove(&t.p, &t.b), 0);
 	CHECK_EQ(-pool_owner_remove(&t.p, &t.b), EBUSY);
-	while (n < POOL_OWNERS && pool_owner_add(&t.p, &many[n], "a name that is far too long for it",
-						 0) == 0)
+	while (n < POOL_OWNERS &&
+	       pool_owner_add(&t.p, &many[n], "a name that is far too long for it", 0) == 0)
 		n++;
 	CHECK_EQ(n, POOL_OWNERS - 2);
 	CHECK_EQ(strlen(many[0].name), 31);
@@ -318,7 +321,8 @@ TEST(random_run)
 		} else if (n > 0) {
 			struct live *x = &live[(u32)rand() % n];
 
-			CHECK_EQ(-pool_free_frames(&t.p, x->o == &t.a ? &t.b : &t.a, x->hpa, x->frames),
+			CHECK_EQ(-pool_free_frames(&t.p, x->o == &t.a ? &t.b : &t.a, x->hpa,
+						   x->frames),
 				 EINVAL);
 			mark(x->hpa, x->frames, 0);
 			CHECK_EQ(pool_free_frames(&t.p, x->o, x->hpa, x->frames), 0);
@@ -336,6 +340,6 @@ TEST(random_run)
 	CHECK_EQ(t.p.free, t.p.total - 2 * 4096);
 }
 
-UNIT_MAIN({ "layouts", layouts }, { "nothing_usable", nothing_usable }, { "find_space", find_space },
-	  { "accounts", accounts }, { "zeroed", zeroed }, { "contiguity", contiguity },
-	  { "huge", huge }, { "random_run", random_run })
+UNIT_MAIN({ "layouts", layouts }, { "nothing_usable", nothing_usable },
+	  { "find_space", find_space }, { "accounts", accounts }, { "zeroed", zeroed },
+	  { "contiguity", contiguity }, { "huge", huge }, { "random_run", random_run })

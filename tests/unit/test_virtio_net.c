@@ -225,7 +225,9 @@ static int post(unsigned i, unsigned pair, const u8 *h, u32 len)
 	struct vd *d = &x->p.vd[pair * 2 + 1];
 	gpa_t at = x->tx_mem[pair];
 	u32 cut = rnd(len - 1) + 1;
-	struct vd_buf b[3] = { { at, 12, false }, { at + 12, cut, false }, { at + 12 + cut, len - cut, false } };
+	struct vd_buf b[3] = { { at, 12, false },
+			       { at + 12, cut, false },
+			       { at + 12 + cut, len - cut, false } };
 	u32 used;
 
 	while (vd_get(d, &used) >= 0)
@@ -322,7 +324,8 @@ TEST(offload_metadata_passes)
 			CHECK_EQ(g[1].len, 60054);
 			CHECK(!memcmp(g[1].data, frame, 60054));
 			CHECK(!memcmp(g[1].hdr, h, 10));
-			CHECK_EQ(be16((u8[]){ g[1].hdr[11], g[1].hdr[10] }), (60066 + RXBUF - 1) / RXBUF);
+			CHECK_EQ(be16((u8[]){ g[1].hdr[11], g[1].hdr[10] }),
+				 (60066 + RXBUF - 1) / RXBUF);
 		}
 		done();
 	}
@@ -416,7 +419,10 @@ TEST(receiver_runs_dry)
 		for (u32 step = 0; step < 3000; step++) {
 			if (rnd(2)) {
 				make(0, 1, 64);
-				/* The same buffer holds each frame: one in flight at a time matters not here. */
+				/*
+				 * The same buffer holds each frame: one in flight at a time matters
+				 * not here.
+				 */
 				if (post(0, 0, h, 64) >= 0)
 					sent++;
 				vp_kick(&g[0].p, 1);
@@ -541,7 +547,9 @@ TEST(reception_modes)
 	CHECK_EQ(ctl(1, 9, 0, table, 4), 1);
 	CHECK_EQ(ctl(1, 1, 1, g[1].n.cfg.mac, 6), 0);
 	CHECK_EQ(ctl(1, 1, 1, group, 6), 1);
-	/* More addresses than there is room for: all are listened to, and a small table ends that. */
+	/*
+	 * More addresses than there is room for: all are listened to, and a small table ends that.
+	 */
 	big[0] = 40;
 	CHECK_EQ(ctl(1, 1, 0, big, 4 + 240 + 4), 0);
 	make(0, 1, 60);

@@ -82,7 +82,9 @@ static void driver_add(void)
 		base += len + rnd(3);
 		*(i < nout ? &e.out_len : &e.in_len) += len;
 	}
-	/* Buffers of different chains may overlap here: contents are checked at once by the device. */
+	/*
+	 * Buffers of different chains may overlap here: contents are checked at once by the device.
+	 */
 	id = vd_add(&drv, e.buf, e.n, rnd(2) ? TABLES + order_tail % 512 * 136 : 0);
 	if (id < 0)
 		return;

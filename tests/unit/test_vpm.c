@@ -154,6 +154,6 @@ TEST(resume_checks)
 	CHECK_EQ(vpm_resume(&p), -EINVAL);
 }
 
-UNIT_MAIN({ "timer_rate", timer_rate }, { "timer_carry", timer_carry }, { "sleep_states", sleep_states },
-	  { "power_button", power_button }, { "reset_ports", reset_ports },
-	  { "resume_checks", resume_checks })
+UNIT_MAIN({ "timer_rate", timer_rate }, { "timer_carry", timer_carry },
+	  { "sleep_states", sleep_states }, { "power_button", power_button },
+	  { "reset_ports", reset_ports }, { "resume_checks", resume_checks })

@@ -255,4 +255,5 @@ TEST(resume_checks)
 UNIT_MAIN({ "calendar", calendar }, { "set_reads_back", set_reads_back },
 	  { "set_without_freeze", set_without_freeze }, { "update_window", update_window },
 	  { "update_interrupt", update_interrupt }, { "periodic_interrupt", periodic_interrupt },
-	  { "alarm_interrupt", alarm_interrupt }, { "cmos_memory", cmos_memory }, { "resume_checks", resume_checks })
+	  { "alarm_interrupt", alarm_interrupt }, { "cmos_memory", cmos_memory },
+	  { "resume_checks", resume_checks })

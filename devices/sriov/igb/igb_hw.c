@@ -129,8 +129,8 @@ int igb_start(struct igb_hw *hw, u8 vfs, u8 other_vector)
 	hw->dtxswc = vfs ? (u32)IGB_DTXSWC_VMDQ : 0;
 	igb_wr(hw, IGB_DTXSWC, hw->dtxswc);
 	/*
-	 * The physical function is the uplink of a switch: broadcast, all multicast, untagged and the
-	 * VLANs asked for. Some models know no multicast promiscuity, hence the full hash
+	 * The physical function is the uplink of a switch: broadcast, all multicast, untagged and
+	 * the VLANs asked for. Some models know no multicast promiscuity, hence the full hash
 	 * table; VFs select by their own bit.
 	 */
 	for (u32 i = 0; i < IGB_MTA_WORDS; i++)
@@ -161,7 +161,7 @@ u32 igb_link_mbps(struct igb_hw *hw)
 	return s & IGB_STATUS_LU ? mbps[IGB_STATUS_SPEED(s)] : 0;
 }
 
-/* ---- address and VLAN filters -------------------------------------------------------------------- */
+/* ---- address and VLAN filters -------------------------------------------------------- */
 
 static void write_rar(struct igb_hw *hw, u32 i)
 {

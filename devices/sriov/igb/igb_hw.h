@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * 82576 physical function: reset, start, pools with their address, VLAN and multicast filters, rates,
- * cleaning of a VF before it changes hands. Pure: registers and time by callbacks; the owner's
- * lock is held around every call.
+ * 82576 physical function: reset, start, pools with their address, VLAN and multicast filters,
+ * rates, cleaning of a VF before it changes hands. Pure: registers and time by callbacks; the
+ * owner's lock is held around every call.
  */
 #ifndef DEVICES_SRIOV_IGB_IGB_HW_H
 #define DEVICES_SRIOV_IGB_IGB_HW_H
@@ -74,8 +74,9 @@ struct igb_hw {
 int MUST_CHECK igb_reset(struct igb_hw *hw, const struct igb_env *env);
 
 /**
- * igb_start() - link, pools, filters, switch for vfs (0..IGB_MAX_VFS) virtual functions; queues are not
- * touched. other_vector: MSI-X vector for link and mailbox. -ETIMEDOUT: the PHY does not answer.
+ * igb_start() - link, pools, filters, switch for vfs (0..IGB_MAX_VFS) virtual functions; queues are
+ * not touched. other_vector: MSI-X vector for link and mailbox. -ETIMEDOUT: the PHY does not
+ * answer.
  */
 int MUST_CHECK igb_start(struct igb_hw *hw, u8 vfs, u8 other_vector);
 
@@ -99,8 +100,8 @@ int MUST_CHECK igb_vlan_add(struct igb_hw *hw, u16 vid, u8 pool);
 void igb_vlan_remove(struct igb_hw *hw, u16 vid, u8 pool);
 
 /**
- * igb_vf_give() - VF n belongs to somebody who may do what 'policy' says: filters and checks set, queues
- * still shut. -EBUSY (used), -ENOSPC (filters), -EINVAL (group address). The VF was cleaned.
+ * igb_vf_give() - VF n belongs to somebody who may do what 'policy' says: filters and checks set,
+ * queues still shut. -EBUSY (used), -ENOSPC (filters), -EINVAL (group address). The VF was cleaned.
  */
 int MUST_CHECK igb_vf_give(struct igb_hw *hw, u8 n, const struct igb_vf *policy);
 /** igb_vf_take() - nobody's any more: shut, filters gone. Clean it before giving it again. */
@@ -117,8 +118,8 @@ void igb_vf_update(struct igb_hw *hw, u8 n);
 void igb_vf_set_rate(struct igb_hw *hw, u8 n, u64 bps);
 
 /**
- * igb_vf_clean() - stop the VF's queues and remove every trace in its registers. Returns 0; -ETIMEDOUT: a
- * queue does not stop, the VF must not be given away.
+ * igb_vf_clean() - stop the VF's queues and remove every trace in its registers. Returns 0;
+ * -ETIMEDOUT: a queue does not stop, the VF must not be given away.
  */
 int MUST_CHECK igb_vf_clean(struct igb_hw *hw, u8 n);
 

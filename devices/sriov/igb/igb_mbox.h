@@ -25,7 +25,8 @@ enum igb_mbox_msg {
 };
 
 /**
- * igb_mbox_handle() - VF n sent msg; the reply takes its place. Returns the reply's length in words.
+ * igb_mbox_handle() - VF n sent msg; the reply takes its place. Returns the reply's length in
+ * words.
  */
 u32 igb_mbox_handle(struct igb_hw *hw, u8 n, u32 msg[IGB_MBOX_WORDS]);
 

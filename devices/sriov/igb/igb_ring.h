@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The physical function's own pair of descriptor rings, with a buffer in each slot. Pure: memory that
- * the device reads and writes is handed in; tails go to registers by the owner.
+ * The physical function's own pair of descriptor rings, with a buffer in each slot. Pure: memory
+ * that the device reads and writes is handed in; tails go to registers by the owner.
  */
 #ifndef DEVICES_SRIOV_IGB_IGB_RING_H
 #define DEVICES_SRIOV_IGB_IGB_RING_H
@@ -55,7 +55,8 @@ u32 igb_tx_reclaim(struct igb_tx *t);
 void igb_rx_init(struct igb_rx *r, const struct igb_ring_mem *m);
 
 /**
- * igb_rx_next() - the next frame, whole and without error, its tag put back into the bytes. Its body
+ * igb_rx_next() - the next frame, whole and without error, its tag put back into the bytes. Its
+ * body
  * (*seg) lies in the ring until igb_rx_done(). False: none. Bounded: passes over at most
  * IGB_RING slots.
  */

@@ -31,8 +31,8 @@ static void write_vmolr(struct igb_hw *hw, u8 n)
 }
 
 /*
- * The hash table is the physical function's (all ones, igb_start()); a VF that listed addresses gets
- * the groups of others too, as on any hash filter, and drops them in its driver.
+ * The hash table is the physical function's (all ones, igb_start()); a VF that listed addresses
+ * gets the groups of others too, as on any hash filter, and drops them in its driver.
  */
 void igb_vf_update(struct igb_hw *hw, u8 n)
 {
@@ -151,7 +151,7 @@ void igb_vf_take(struct igb_hw *hw, u8 n)
 	/* The checks stay on: nothing may leave by a pool that is nobody's. */
 }
 
-/* ---- cleaning ---------------------------------------------------------------------------------------- */
+/* ---- cleaning ------------------------------------------------------------------------ */
 
 static bool queue_stopped(struct igb_hw *hw, u32 q)
 {

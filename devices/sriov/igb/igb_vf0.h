@@ -50,8 +50,8 @@ void igb_vf0_io(struct igb_vf0 *v, u32 off, unsigned size, bool write, u64 *valu
 bool igb_vf0_ping(struct igb_vf0 *v, u32 word);
 
 /**
- * igb_vf0_freeze_stats(), igb_vf0_thaw_stats() - before the hardware changes hands: base becomes what the
- * guest has seen; after: take off what the new hardware starts with.
+ * igb_vf0_freeze_stats(), igb_vf0_thaw_stats() - before the hardware changes hands: base becomes
+ * what the guest has seen; after: take off what the new hardware starts with.
  */
 void igb_vf0_freeze_stats(struct igb_vf0 *v);
 void igb_vf0_thaw_stats(struct igb_vf0 *v);

@@ -42,12 +42,16 @@ enum platform { PLATFORM_METAL, PLATFORM_TCG, PLATFORM_GODWIT };
 enum platform boot_platform(void);
 
 /**
- * boot_lax_cpu() - is the processor, below any hypervisor, QEMU's emulated one (option lax=1), which
- * checks less than a real one? What it leaves unchecked and no hypervisor intercepts is not tested.
+ * boot_lax_cpu() - is the processor, below any hypervisor, QEMU's emulated one (option lax=1),
+ * which checks less than a real one? What it leaves unchecked and no hypervisor intercepts is not
+ * tested.
  */
 bool boot_lax_cpu(void);
 
-/** page_alloc() - n zeroed pages that lie together, below 4 GiB; ends the kernel when there are none. */
+/**
+ * page_alloc() - n zeroed pages that lie together, below 4 GiB; ends the kernel when there are
+ * none.
+ */
 void *page_alloc(u32 n);
 
 #endif

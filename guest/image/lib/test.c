@@ -20,8 +20,8 @@ void test_check_eq(u64 got, u64 expected, const char *what, u32 line)
 	if (got == expected)
 		return;
 	if (failures++ < FAIL_LINES)
-		serial_printf("FAIL %s: expected %#lx, got %#lx (%s, line %u)\n", current, expected, got,
-			      what, line);
+		serial_printf("FAIL %s: expected %#lx, got %#lx (%s, line %u)\n", current, expected,
+			      got, what, line);
 }
 
 void test_check_trap(int got, int expected, const char *what, u32 line)
@@ -29,8 +29,8 @@ void test_check_trap(int got, int expected, const char *what, u32 line)
 	if (got == expected)
 		return;
 	if (failures++ < FAIL_LINES)
-		serial_printf("FAIL %s: expected vector %d, got %d error %#lx (%s, line %u)\n", current,
-			      expected, got, trap_this()->error, what, line);
+		serial_printf("FAIL %s: expected vector %d, got %d error %#lx (%s, line %u)\n",
+			      current, expected, got, trap_this()->error, what, line);
 }
 
 void test_skip(const char *why)

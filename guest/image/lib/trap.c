@@ -107,10 +107,12 @@ bool trap_wait(u8 vector, u32 n, u32 ms)
 static NORETURN void trap_die(const struct trap_frame *f)
 {
 	serial_seize();
-	serial_printf("FAIL trap: unexpected vector %lu error %#lx rip %#lx cr2 %#lx cpu %u\n", f->vector,
-		      f->error, f->rip, read_cr2(), cpu_index());
-	serial_printf("rax %016lx rbx %016lx rcx %016lx rdx %016lx\n", f->rax, f->rbx, f->rcx, f->rdx);
-	serial_printf("rsi %016lx rdi %016lx rsp %016lx rbp %016lx\n", f->rsi, f->rdi, f->rsp, f->rbp);
+	serial_printf("FAIL trap: unexpected vector %lu error %#lx rip %#lx cr2 %#lx cpu %u\n",
+		      f->vector, f->error, f->rip, read_cr2(), cpu_index());
+	serial_printf("rax %016lx rbx %016lx rcx %016lx rdx %016lx\n", f->rax, f->rbx, f->rcx,
+		      f->rdx);
+	serial_printf("rsi %016lx rdi %016lx rsp %016lx rbp %016lx\n", f->rsi, f->rdi, f->rsp,
+		      f->rbp);
 	serial_printf("cs %lx rflags %lx cr0 %lx cr3 %lx cr4 %lx\n", f->cs, f->rflags, read_cr0(),
 		      read_cr3(), read_cr4());
 	power_off(1);

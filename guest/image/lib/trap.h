@@ -66,7 +66,9 @@ u32 trap_counted(u8 vector);
 /** trap_clear() - forget the counts. */
 void trap_clear(void);
 
-/** trap_wait() - with interrupts on, until vector was counted n times; false after ms milliseconds. */
+/**
+ * trap_wait() - with interrupts on, until vector was counted n times; false after ms milliseconds.
+ */
 bool trap_wait(u8 vector, u32 n, u32 ms);
 
 /** trap_init_cpu() - load GDT, TSS and IDT on this CPU. cpu: index. */
