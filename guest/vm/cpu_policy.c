@@ -57,7 +57,7 @@
 #define FXC_CMP_LEGACY BIT(1)
 
 #define V1_MAXPHYADDR 39
-#define V1_AMD_SIGNATURE   0x00600f20 /* family 15h, model 2, stepping 0 */
+#define V1_AMD_SIGNATURE   0x00630f00 /* family 15h, model 30h: the first without a GART */
 #define V1_INTEL_SIGNATURE 0x000506e3 /* family 6, model 5Eh, stepping 3 */
 
 #define XCR0_X87_SSE 3ull

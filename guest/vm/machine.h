@@ -12,11 +12,11 @@
 #define MACHINE_PCI_HOLE_BASE  0xc0000000ull
 #define MACHINE_PCI_HOLE_END   0x100000000ull
 
-/* PCI: 32-bit windows for BARs below and above ECAM, a 64-bit one, and a port window. */
+/* PCI: a 32-bit window for BARs below ECAM, a 64-bit one, and a port window. */
 #define MACHINE_PCI_MEM_BASE   0xc0000000ull
 #define MACHINE_PCI_MEM_END    0xe0000000ull
 #define MACHINE_ECAM_BASE      0xe0000000ull
-#define MACHINE_ECAM_BUSES     256u
+#define MACHINE_ECAM_BUSES     64u /* more than functions; kernels look at each bus at boot */
 #define MACHINE_ECAM_SIZE      (MACHINE_ECAM_BUSES << 20)
 #define MACHINE_PCI_MEM64_BASE 0x4000000000ull /* 256 GiB: within 39 address bits */
 #define MACHINE_PCI_MEM64_SIZE 0x800000000ull  /* 32 GiB */

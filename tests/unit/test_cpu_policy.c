@@ -39,7 +39,7 @@ TEST(v1_is_fixed)
 	host_leaf1_ecx = ~0u;
 	CHECK_EQ(cpu_policy_build(&p, "godwit-v1", &env, why, sizeof(why)), 0);
 	cpu_policy_cpuid(&p, 1, 0, &d, &r);
-	CHECK_EQ(r.eax, 0x00600f20);
+	CHECK_EQ(r.eax, 0x00630f00);
 	CHECK_EQ(r.ebx, 0x02030800);
 	CHECK(r.ecx & BIT(31));
 	CHECK(r.ecx & BIT(24));
