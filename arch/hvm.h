@@ -75,8 +75,8 @@ enum hvm_exit_code {
 	HVM_EXIT_NMI_WINDOW, /* requested by nmi_window() */
 	HVM_EXIT_TASK_SWITCH,
 	HVM_EXIT_SHUTDOWN,   /* triple fault */
-	HVM_EXIT_ENTRY_FAIL, /* the CPU refused the guest state: raw[] for the dump */
-	HVM_EXIT_UNKNOWN,    /* raw[] for the dump */
+	HVM_EXIT_ENTRY_FAIL, /* the CPU refused the guest state: exit_raw() for the dump */
+	HVM_EXIT_UNKNOWN,    /* exit_raw() for the dump */
 	HVM_EXIT_CODES
 };
 
@@ -89,6 +89,7 @@ enum hvm_cr_op { HVM_CR_DECODE, HVM_CR_MOV_TO, HVM_CR_MOV_FROM, HVM_CR_CLTS, HVM
 struct hvm_exit {
 	enum hvm_exit_code code;
 	u8 insn_len;	/* 0: decode the instruction at RIP to know */
+	bool shadow;	/* STI or MOV SS shadow in force; shadow_clear() ends it */
 	u8 insn_bytes;	/* how many of insn[] the CPU supplied; 0: fetch it */
 	u8 insn[15];
 	union {
@@ -118,7 +119,13 @@ struct hvm_exit {
 			u64 address; /* #PF: CR2; #DB: pending DR6 bits */
 		} exception;
 	} u;
-	u64 raw[4]; /* vendor code and information, for the dump only */
+};
+
+/* What it takes to find and decode the instruction at RIP. */
+struct hvm_code {
+	u64 cr3;
+	u32 base; /* of CS; 0 in 64-bit code */
+	u32 bits; /* 16, 32, 64: long mode and CS.L, or CS.D */
 };
 
 /* Interruption types, numbered as in both vendors' injection fields. */
@@ -204,6 +211,9 @@ struct hvm_ops {
 	void (*set_sys)(struct hvm_vcpu *v, enum hvm_sysreg reg, u64 value);
 	/* cpl() - current privilege level. */
 	u8 (*cpl)(struct hvm_vcpu *v);
+	struct hvm_code (*code)(struct hvm_vcpu *v);
+	/* exit_raw() - vendor code and information of the last exit, for dumps. */
+	void (*exit_raw)(struct hvm_vcpu *v, u64 raw[4]);
 
 	/* -- events ------------------------------------------------------------------------- */
 	/* inject() - deliver at the next entry; -EBUSY when one is already queued. */

@@ -245,7 +245,10 @@ static void svm_run(struct hvm_vcpu *v, struct hvm_regs *regs, const u32 *kick, 
 		x->code = HVM_EXIT_HOST;
 		return;
 	}
-	svm_event_entry(v);
+	c->event_inj = v->event;
+	v->event = 0;
+	if (unlikely(v->nmi))
+		svm_nmi_entry(v);
 	svm_enter(v->vmcb_pa, regs, s->host_vmcb);
 	__asm__ volatile("stgi" : : : "memory");
 	c->tlb_control = 0;
@@ -254,7 +257,9 @@ static void svm_run(struct hvm_vcpu *v, struct hvm_regs *regs, const u32 *kick, 
 	regs->rip = c->rip;
 	regs->rflags = c->rflags;
 	svm_translate(c, &svm_features, x);
-	svm_event_exit(v, x, regs);
+	/* What was being delivered when the exit came, or was to be and did not begin. */
+	if (unlikely(((c->exit_int_info | c->event_inj) & SVM_EV_VALID) || v->nmi))
+		svm_event_exit(v, x, regs);
 	if (unlikely(x->code == HVM_EXIT_EXCEPTION && x->u.exception.vector == VECTOR_MC)) {
 		machine_check();
 		x->code = HVM_EXIT_HOST;
@@ -283,6 +288,8 @@ const struct hvm_ops svm_ops = {
 	.get_sys = svm_get_sys,
 	.set_sys = svm_set_sys,
 	.cpl = svm_cpl,
+	.code = svm_code,
+	.exit_raw = svm_exit_raw,
 	.inject = svm_inject,
 	.event_queued = svm_event_queued,
 	.irq_ready = svm_irq_ready,

@@ -19,7 +19,7 @@ int svm_inject(struct hvm_vcpu *v, const struct hvm_event *ev)
 	if (ev->has_error)
 		v->event |= SVM_EV_HAS_ERROR | (u64)ev->error << 32;
 	if (ev->type == HVM_EVENT_NMI) {
-		v->nmi_blocked = true;
+		v->nmi |= SVM_NMI_BLOCKED;
 		v->vmcb->misc1 |= SVM_I1_IRET;
 	}
 	return 0;
@@ -49,7 +49,7 @@ void svm_irq_window(struct hvm_vcpu *v, bool on)
 
 bool svm_nmi_ready(struct hvm_vcpu *v)
 {
-	return !v->nmi_blocked && !v->event && !(v->vmcb->int_state & SVM_SHADOW);
+	return !(v->nmi & SVM_NMI_BLOCKED) && !v->event && !(v->vmcb->int_state & SVM_SHADOW);
 }
 
 /*
@@ -59,8 +59,8 @@ bool svm_nmi_ready(struct hvm_vcpu *v)
  */
 void svm_nmi_window(struct hvm_vcpu *v, bool on)
 {
-	v->nmi_window = on;
-	if (on && !v->nmi_blocked)
+	v->nmi = (u8)((v->nmi & ~SVM_NMI_WINDOW) | (on ? SVM_NMI_WINDOW : 0));
+	if (on && !(v->nmi & SVM_NMI_BLOCKED))
 		svm_irq_window(v, true);
 }
 
@@ -69,11 +69,9 @@ void svm_shadow_clear(struct hvm_vcpu *v)
 	v->vmcb->int_state &= ~SVM_SHADOW;
 }
 
-void svm_event_entry(struct hvm_vcpu *v)
+void svm_nmi_entry(struct hvm_vcpu *v)
 {
-	v->vmcb->event_inj = v->event;
-	v->event = 0;
-	if (unlikely(v->nmi_step))
+	if (v->nmi & SVM_NMI_STEP)
 		v->vmcb->rflags |= RFLAGS_TF;
 }
 
@@ -81,37 +79,37 @@ void svm_event_entry(struct hvm_vcpu *v)
 static void iret_seen(struct hvm_vcpu *v, struct hvm_exit *x, struct hvm_regs *regs)
 {
 	v->vmcb->misc1 &= (u32)~SVM_I1_IRET;
-	v->nmi_step = true;
+	v->nmi |= SVM_NMI_STEP;
 	v->saved_tf = (regs->rflags & RFLAGS_TF) != 0;
 	x->code = HVM_EXIT_HOST;
 }
 
 static void step_seen(struct hvm_vcpu *v, struct hvm_exit *x)
 {
-	v->nmi_step = false;
-	v->nmi_blocked = false;
+	v->nmi &= (u8)~(SVM_NMI_STEP | SVM_NMI_BLOCKED);
 	if (v->saved_tf)
 		return; /* the guest single-steps too: the trap is also its own */
 	v->vmcb->dr6 &= ~DR6_BS;
-	x->code = v->nmi_window ? HVM_EXIT_NMI_WINDOW : HVM_EXIT_HOST;
+	x->code = v->nmi & SVM_NMI_WINDOW ? HVM_EXIT_NMI_WINDOW : HVM_EXIT_HOST;
 }
 
 void svm_event_exit(struct hvm_vcpu *v, struct hvm_exit *x, struct hvm_regs *regs)
 {
 	u64 again = svm_redeliver(v->vmcb);
 
-	if (unlikely(again))
+	if (again)
 		v->event = again;
-	else if (unlikely(v->vmcb->event_inj & SVM_EV_VALID))
+	else if (v->vmcb->event_inj & SVM_EV_VALID)
 		v->event = v->vmcb->event_inj; /* the exit came before the delivery */
-	if (unlikely(v->nmi_step)) {
+	if (v->nmi & SVM_NMI_STEP) {
 		if (x->code == HVM_EXIT_EXCEPTION && x->u.exception.vector == VECTOR_DB)
 			step_seen(v, x);
 		else if (!v->saved_tf)
 			regs->rflags &= ~RFLAGS_TF;
-	} else if (unlikely((u32)v->vmcb->exit_code == SVM_X_IRET)) {
+	} else if ((u32)v->vmcb->exit_code == SVM_X_IRET) {
 		iret_seen(v, x, regs);
-	} else if (unlikely(v->nmi_window && x->code == HVM_EXIT_IRQ_WINDOW && !v->nmi_blocked)) {
+	} else if ((v->nmi & (SVM_NMI_WINDOW | SVM_NMI_BLOCKED)) == SVM_NMI_WINDOW &&
+		   x->code == HVM_EXIT_IRQ_WINDOW) {
 		x->code = HVM_EXIT_NMI_WINDOW;
 	}
 }

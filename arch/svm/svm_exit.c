@@ -95,14 +95,6 @@ static void translate_exception(u32 code, const struct vmcb *c, struct hvm_exit 
 	x->u.exception.address = vector == VECTOR_PF ? c->exit_info2 : 0;
 }
 
-static void translate_raw(const struct vmcb *c, struct hvm_exit *x)
-{
-	x->raw[0] = c->exit_code;
-	x->raw[1] = c->exit_info1;
-	x->raw[2] = c->exit_info2;
-	x->raw[3] = c->exit_int_info;
-}
-
 /* CR, exception, interrupt and failure exits, all colder than the others. */
 static NOINLINE void translate_rest(u32 code, const struct vmcb *c, const struct svm_features *f,
 				    struct hvm_exit *x)
@@ -123,7 +115,7 @@ void svm_translate(const struct vmcb *c, const struct svm_features *f, struct hv
 	u32 code = (u32)c->exit_code;
 
 	x->insn_len = 0;
-	translate_raw(c, x);
+	x->shadow = c->int_state & SVM_SHADOW;
 	if (code == SVM_X_NPF) {
 		translate_npf(c, f, x);
 		return;

@@ -24,6 +24,10 @@ struct hvm_vm {
 	u8 *msrpm;
 };
 
+#define SVM_NMI_BLOCKED BIT(0) /* an NMI was delivered, its IRET not yet seen */
+#define SVM_NMI_STEP	BIT(1) /* single-stepping over that IRET */
+#define SVM_NMI_WINDOW	BIT(2) /* requested */
+
 struct hvm_vcpu {
 	struct vmcb *vmcb;
 	hpa_t vmcb_pa;
@@ -31,9 +35,7 @@ struct hvm_vcpu {
 	u32 id;
 	u64 generation;	  /* of the ASID in the VMCB; 0: none */
 	u64 event;	  /* to go into EVENTINJ at the next entry, 0: none */
-	bool nmi_blocked; /* an NMI was delivered, its IRET not yet seen */
-	bool nmi_step;	  /* single-stepping over that IRET */
-	bool nmi_window;
+	u8 nmi;		  /* SVM_NMI_*; 0 nearly always */
 	bool loaded;
 	u8 saved_tf;	  /* guest's own TF while single-stepping */
 	u64 xcr0;
@@ -63,6 +65,8 @@ void svm_set_dtable(struct hvm_vcpu *v, bool idt, const struct hvm_dtable *in);
 u64 svm_get_sys(struct hvm_vcpu *v, enum hvm_sysreg reg);
 void svm_set_sys(struct hvm_vcpu *v, enum hvm_sysreg reg, u64 value);
 u8 svm_cpl(struct hvm_vcpu *v);
+struct hvm_code svm_code(struct hvm_vcpu *v);
+void svm_exit_raw(struct hvm_vcpu *v, u64 raw[4]);
 void svm_tlb_flush(struct hvm_vcpu *v);
 
 /* svm_event.c */
@@ -73,8 +77,9 @@ void svm_irq_window(struct hvm_vcpu *v, bool on);
 bool svm_nmi_ready(struct hvm_vcpu *v);
 void svm_nmi_window(struct hvm_vcpu *v, bool on);
 void svm_shadow_clear(struct hvm_vcpu *v);
-/* svm_event_entry(), svm_event_exit() - around VMRUN: EVENTINJ, re-delivery, NMI single step. */
-void svm_event_entry(struct hvm_vcpu *v);
+/* svm_nmi_entry() - before VMRUN, when v->nmi is not 0. */
+void svm_nmi_entry(struct hvm_vcpu *v);
+/* svm_event_exit() - after a VMRUN that left an event undelivered, or when v->nmi is not 0. */
 void svm_event_exit(struct hvm_vcpu *v, struct hvm_exit *x, struct hvm_regs *regs);
 
 #endif

@@ -15,6 +15,9 @@
 #define DR7_RESET     0x400ull
 #define CPUID_SIGNATURE 1u
 
+#define SEG_ATTR_L BIT(9)
+#define SEG_ATTR_D BIT(10)
+
 #define ATTR_CODE 0x9bu
 #define ATTR_DATA 0x93u
 #define ATTR_LDT  0x82u
@@ -68,7 +71,7 @@ void svm_vcpu_reset(struct hvm_vcpu *v, struct hvm_regs *regs)
 	c->int_ctl = SVM_V_INTR_MASKING;
 	c->misc1 &= (u32) ~(SVM_I1_VINTR | SVM_I1_IRET);
 	v->event = 0;
-	v->nmi_blocked = v->nmi_step = v->nmi_window = false;
+	v->nmi = 0;
 	v->generation = 0;
 	v->xcr0 = 1;
 	v->tsc_aux = 0;
@@ -209,6 +212,26 @@ void svm_set_sys(struct hvm_vcpu *v, enum hvm_sysreg reg, u64 value)
 u8 svm_cpl(struct hvm_vcpu *v)
 {
 	return v->vmcb->cpl;
+}
+
+struct hvm_code svm_code(struct hvm_vcpu *v)
+{
+	const struct vmcb *c = v->vmcb;
+
+	if ((c->cs.attr & SEG_ATTR_L) && (c->efer & EFER_LMA))
+		return (struct hvm_code){ .cr3 = c->cr3, .bits = 64 };
+	return (struct hvm_code){ .cr3 = c->cr3, .base = (u32)c->cs.base,
+				  .bits = c->cs.attr & SEG_ATTR_D ? 32 : 16 };
+}
+
+void svm_exit_raw(struct hvm_vcpu *v, u64 raw[4])
+{
+	const struct vmcb *c = v->vmcb;
+
+	raw[0] = c->exit_code;
+	raw[1] = c->exit_info1;
+	raw[2] = c->exit_info2;
+	raw[3] = c->exit_int_info;
 }
 
 /* A new ASID at the next entry has no translations. */

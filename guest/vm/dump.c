@@ -57,10 +57,11 @@ void vcpu_dump(struct vcpu *v)
 {
 	const struct hvm_ops *ops = v->vm->ops;
 	const struct hvm_regs *r = &v->regs;
-	const struct hvm_exit *x = &v->exit;
+	u64 raw[4];
 
+	ops->exit_raw(v->hv, raw);
 	log_err("vm %s: vcpu %u: exit %s raw %lx %lx %lx %lx", v->vm->name, v->id,
-		hvm_exit_name(x->code), x->raw[0], x->raw[1], x->raw[2], x->raw[3]);
+		hvm_exit_name(v->exit.code), raw[0], raw[1], raw[2], raw[3]);
 	log_err("  rip %016lx rflags %08lx cpl %u", r->rip, r->rflags, ops->cpl(v->hv));
 	for (u32 i = 0; i < 16; i += 4)
 		log_err("  r%-2u %016lx %016lx %016lx %016lx", i, r->gpr[i], r->gpr[i + 1],

@@ -82,9 +82,7 @@ enum exit_result exec_insn(struct vcpu *v, const struct insn *in)
 
 enum exit_result exec_current(struct vcpu *v)
 {
-	struct insn in;
+	const struct insn *in = vcpu_decode(v);
 
-	if (vcpu_decode(v, &in))
-		return EXIT_RETRY;
-	return exec_insn(v, &in);
+	return in ? exec_insn(v, in) : EXIT_RETRY;
 }

@@ -33,22 +33,24 @@ enum exit_result vcpu_exception(struct vcpu *v, u8 vector, bool has_error, u32 e
 /** vcpu_page_fault() - #PF at linear address. */
 enum exit_result vcpu_page_fault(struct vcpu *v, u64 linear, u32 error);
 
+/* What vcpu_advance() leaves to do: shadow, flags, single step, 32-bit wrap. */
+void vcpu_advance_slow(struct vcpu *v, u64 old_rip);
+
+#define VCPU_RFLAGS_TF_RF (BIT(8) | BIT(16))
+
 /** vcpu_advance() - the instruction of len bytes at RIP is done: next RIP, shadow, single step. */
-void vcpu_advance(struct vcpu *v, unsigned len);
+static inline void vcpu_advance(struct vcpu *v, unsigned len)
+{
+	u64 old = v->regs.rip, rip = old + len;
+
+	v->regs.rip = rip;
+	if (unlikely((v->regs.rflags & VCPU_RFLAGS_TF_RF) || v->exit.shadow || (rip ^ old) >> 32))
+		vcpu_advance_slow(v, old);
+}
 
 /** vcpu_paging() - the state that guest_walk() needs, for data accesses at the present CPL. */
 struct guest_paging;
 void vcpu_paging(struct vcpu *v, struct guest_paging *p);
-
-/** vcpu_code() - bytes of code at RIP that lie in one page; *n of them, at least 1. NULL: see fetch.
- * The bytes are guest memory: copy before judging them twice. */
-const u8 *vcpu_code(struct vcpu *v, unsigned *n);
-
-/**
- * vcpu_fetch() - copy up to 15 code bytes at RIP. *n = how many could be read.
- * Returns 0, -EFAULT (a #PF was queued for the guest), -EIO (code outside RAM).
- */
-int MUST_CHECK vcpu_fetch(struct vcpu *v, u8 *buf, unsigned *n);
 
 /* Up to 16 code bytes at RIP, read without any effect on the guest. */
 struct guest_code {
@@ -65,12 +67,12 @@ void vcpu_fetch_flush(struct vcpu *v);
 /** vcpu_is_64bit() - executing 64-bit code (long mode and CS.L)? */
 bool vcpu_is_64bit(struct vcpu *v);
 
-struct insn;
 /**
- * vcpu_decode() - fetch and decode the instruction at RIP. 0; -EFAULT: a fault was queued for
- * the guest, enter it again; -EIO: the VM was failed.
+ * vcpu_decode() - fetch and decode the instruction at RIP. The record is good until the next
+ * vcpu_decode() or vcpu_skip() of this vCPU. NULL: a fault was queued for the guest, or the
+ * VM was failed: enter again, or leave.
  */
-int MUST_CHECK vcpu_decode(struct vcpu *v, struct insn *in);
+const struct insn *vcpu_decode(struct vcpu *v);
 
 /**
  * vcpu_skip() - advance over the instruction that exited; its usual encoding, without prefixes,

@@ -32,14 +32,14 @@ static bool msw_operand(struct vcpu *v, const struct insn *in, u16 *msw)
 /* The CPU gave no operands: read them from the instruction. */
 static bool decode(struct vcpu *v, struct cr_access *a)
 {
-	struct insn in;
+	const struct insn *in = vcpu_decode(v);
 
-	if (vcpu_decode(v, &in))
+	if (!in)
 		return false;
-	a->len = in.len;
-	a->cr = in.reg & 15;
-	a->gpr = in.rm & 15;
-	switch (in.op) {
+	a->len = in->len;
+	a->cr = in->reg & 15;
+	a->gpr = in->rm & 15;
+	switch (in->op) {
 	case INSN_MOV_TO_CR:
 		a->op = HVM_CR_MOV_TO;
 		return true;
@@ -53,7 +53,7 @@ static bool decode(struct vcpu *v, struct cr_access *a)
 	case INSN_LMSW:
 		a->op = HVM_CR_LMSW;
 		a->cr = 0;
-		return msw_operand(v, &in, &a->msw);
+		return msw_operand(v, in, &a->msw);
 	default:
 		/* Another vCPU replaced the instruction: the new one runs at the next entry. */
 		return false;

@@ -65,7 +65,7 @@ enum exit_result exit_mem(struct vcpu *v)
 {
 	const struct hvm_exit *x = &v->exit;
 	gpa_t gpa = x->u.mem.gpa;
-	struct insn in;
+	const struct insn *in;
 	u64 value;
 
 	if (unlikely(x->u.mem.walk || x->u.mem.access == HVM_ACCESS_EXEC || x->u.mem.mapped ||
@@ -78,17 +78,18 @@ enum exit_result exit_mem(struct vcpu *v)
 			gpa);
 		return EXIT_LEAVE;
 	}
-	if (vcpu_decode(v, &in))
+	in = vcpu_decode(v);
+	if (!in)
 		return EXIT_RETRY;
-	if (!is_plain_mov(v, &in, gpa))
-		return exec_insn(v, &in);
-	if (in.flags & INSN_F_TO_REG) {
-		access_mmio(v, gpa, in.size, false, &value);
-		reg_write(v, &in, value);
+	if (!is_plain_mov(v, in, gpa))
+		return exec_insn(v, in);
+	if (in->flags & INSN_F_TO_REG) {
+		access_mmio(v, gpa, in->size, false, &value);
+		reg_write(v, in, value);
 	} else {
-		value = reg_read(v, &in) & size_mask(in.size);
-		access_mmio(v, gpa, in.size, true, &value);
+		value = reg_read(v, in) & size_mask(in->size);
+		access_mmio(v, gpa, in->size, true, &value);
 	}
-	vcpu_advance(v, in.len);
+	vcpu_advance(v, in->len);
 	return EXIT_RETRY;
 }

@@ -13,9 +13,7 @@
 #include "kernel/base/err.h"
 #include "kernel/base/str.h"
 
-#define ATTR_D	 BIT(10)
-#define ATTR_L	 BIT(9)
-#define PTE_AD	 (BIT(5) | BIT(6))
+#define PTE_AD (BIT(5) | BIT(6))
 
 void vcpu_paging(struct vcpu *v, struct guest_paging *p)
 {
@@ -34,27 +32,49 @@ void vcpu_fetch_flush(struct vcpu *v)
 {
 	for (u32 i = 0; i < FETCH_CACHE_SLOTS; i++)
 		v->fetch[i].page = ~0ull;
+	for (u32 i = 0; i < DECODE_CACHE_SLOTS; i++)
+		v->decode[i].bits = 0;
 }
 
 /* Linear address of RIP + off, wrapped as the mode says. */
-static u64 code_linear(struct vcpu *v, u64 off)
+static u64 code_linear(const struct vcpu *v, const struct hvm_code *c, u64 off)
 {
-	struct hvm_segment cs;
+	u64 ip = v->regs.rip + off;
 
-	v->vm->ops->get_seg(v->hv, HVM_CS, &cs);
-	if ((cs.attr & ATTR_L) && (v->vm->ops->get_sys(v->hv, HVM_EFER) & EFER_LMA))
-		return v->regs.rip + off;
-	return (cs.base + ((v->regs.rip + off) & 0xffffffff)) & 0xffffffff;
+	return c->bits == 64 ? ip : (u32)(c->base + ip);
+}
+
+static struct fetch_cache *fetch_slot(struct vcpu *v, u64 linear)
+{
+	return &v->fetch[(linear >> PAGE_SHIFT) % FETCH_CACHE_SLOTS];
 }
 
 static bool still_valid(const struct fetch_cache *f, u64 cr3, u64 page)
 {
-	if (f->page != page || f->cr3 != cr3)
+	u64 diff;
+
+	if (unlikely(f->page != page || f->cr3 != cr3))
 		return false;
-	for (u32 i = 0; i < f->levels; i++)
-		if ((atomic_load_relaxed(f->pte[i]) & ~PTE_AD) != f->val[i])
-			return false;
-	return true;
+	diff = (atomic_load_relaxed(f->pte[0]) ^ f->val[0]) |
+	       (atomic_load_relaxed(f->pte[1]) ^ f->val[1]) |
+	       (atomic_load_relaxed(f->pte[2]) ^ f->val[2]) |
+	       (atomic_load_relaxed(f->pte[3]) ^ f->val[3]);
+	return !(diff & ~PTE_AD);
+}
+
+/* Four levels of 64-bit entries, or the identity of an unpaged guest; no other mode. */
+static void remember(struct fetch_cache *f, const struct guest_paging *p, const struct walk *w,
+		     u64 page, const u8 *code)
+{
+	if (w->levels > FETCH_CACHE_LEVELS || (!w->levels && (p->cr0 & CR0_PG)))
+		return;
+	f->cr3 = p->cr3;
+	f->page = page;
+	f->code = code;
+	for (u32 i = 0; i < FETCH_CACHE_LEVELS; i++) {
+		f->val[i] = i < w->levels ? w->val[i] : 0;
+		f->pte[i] = i < w->levels ? w->pte[i] : &f->val[i]; /* never differs */
+	}
 }
 
 /* Host address of the code page at linear, walking the guest's tables; NULL with *rc set. */
@@ -75,56 +95,41 @@ static const u8 *walk_code(struct vcpu *v, struct fetch_cache *f, u64 linear, in
 		*rc = -EIO;
 		return NULL;
 	}
-	/* Cache 64-bit entries and the identity of an unpaged guest; not 32-bit paging. */
-	if (w.levels || !(p.cr0 & CR0_PG)) {
-		f->cr3 = p.cr3;
-		f->page = linear >> PAGE_SHIFT;
-		f->code = ptr;
-		f->levels = w.levels;
-		for (u32 i = 0; i < w.levels; i++) {
-			f->pte[i] = w.pte[i];
-			f->val[i] = w.val[i] & ~PTE_AD;
-		}
-	}
+	remember(f, &p, &w, linear >> PAGE_SHIFT, ptr);
 	return ptr;
 }
 
-static const u8 *code_page(struct vcpu *v, u64 linear, int *rc)
+static const u8 *code_page(struct vcpu *v, const struct hvm_code *c, u64 linear, int *rc)
 {
-	struct fetch_cache *f = &v->fetch[(linear >> PAGE_SHIFT) % FETCH_CACHE_SLOTS];
+	struct fetch_cache *f = fetch_slot(v, linear);
 
-	if (likely(still_valid(f, v->vm->ops->get_sys(v->hv, HVM_CR3), linear >> PAGE_SHIFT)))
+	if (likely(still_valid(f, c->cr3, linear >> PAGE_SHIFT)))
 		return f->code;
 	return walk_code(v, f, linear, rc);
 }
 
-const u8 *vcpu_code(struct vcpu *v, unsigned *n)
+/*
+ * Code bytes behind RIP + *n, as far as the page and INSN_MAX_LEN go, to buf + *n.
+ * 0; -EFAULT: a #PF was queued; -EIO: code outside RAM.
+ */
+static int fetch_more(struct vcpu *v, const struct hvm_code *c, u8 *buf, unsigned *n)
 {
-	u64 linear = code_linear(v, 0);
+	u64 linear = code_linear(v, c, *n);
+	unsigned more = (unsigned)min_u64(INSN_MAX_LEN - *n, PAGE_SIZE - linear % PAGE_SIZE);
 	int rc = 0;
-	const u8 *page = code_page(v, linear, &rc);
-
-	*n = (unsigned)(PAGE_SIZE - linear % PAGE_SIZE);
-	return page ? page + linear % PAGE_SIZE : NULL;
-}
-
-int vcpu_fetch(struct vcpu *v, u8 *buf, unsigned *n)
-{
-	u64 linear = code_linear(v, 0);
-	unsigned first = (unsigned)min_u64(INSN_MAX_LEN, PAGE_SIZE - linear % PAGE_SIZE);
-	int rc = 0;
-	const u8 *page = code_page(v, linear, &rc);
+	const u8 *page = code_page(v, c, linear, &rc);
 
 	if (!page)
 		return rc;
-	memcpy(buf, page + linear % PAGE_SIZE, first);
-	*n = first;
+	memcpy(buf + *n, page + linear % PAGE_SIZE, more);
+	*n += more;
 	return 0;
 }
 
 bool vcpu_peek_code(struct vcpu *v, struct guest_code *out)
 {
-	u64 linear = code_linear(v, 0);
+	const struct hvm_code c = v->vm->ops->code(v->hv);
+	u64 linear = code_linear(v, &c, 0);
 	struct guest_paging p;
 	struct walk w;
 	const u8 *ptr;
@@ -140,84 +145,104 @@ bool vcpu_peek_code(struct vcpu *v, struct guest_code *out)
 	return true;
 }
 
-/* The instruction runs over the end of its page: fetch the rest from the next one. */
-static int fetch_rest(struct vcpu *v, u8 *buf, unsigned *n)
+/* The first bytes of an instruction that the cache knows, and which of them count. */
+static void decode_key(struct decode_cache *d, const u8 *buf, u32 bits)
 {
-	u64 linear = code_linear(v, *n);
-	int rc = 0;
-	const u8 *page = code_page(v, linear, &rc);
+	u8 all[16] = { 0 }, mask[16] = { 0 };
 
-	if (!page)
-		return rc;
-	memcpy(buf + *n, page, INSN_MAX_LEN - *n);
-	*n = INSN_MAX_LEN;
-	return 0;
+	memcpy(all, buf, d->insn.len);
+	memset(mask, 0xff, d->insn.len);
+	memcpy(d->byte, all, sizeof(all));
+	memcpy(d->mask, mask, sizeof(mask));
+	d->bits = bits;
 }
 
-static enum insn_mode code_mode(struct vcpu *v)
-{
-	struct hvm_segment cs;
-
-	v->vm->ops->get_seg(v->hv, HVM_CS, &cs);
-	if ((cs.attr & ATTR_L) && (v->vm->ops->get_sys(v->hv, HVM_EFER) & EFER_LMA))
-		return INSN_MODE_64;
-	return cs.attr & ATTR_D ? INSN_MODE_32 : INSN_MODE_16;
-}
-
-int vcpu_decode(struct vcpu *v, struct insn *in)
+static NOINLINE const struct insn *decode_slow(struct vcpu *v, const struct hvm_code *c,
+					       struct decode_cache *d)
 {
 	u8 buf[INSN_MAX_LEN];
+	enum insn_mode mode = (enum insn_mode)(c->bits / 32); /* 16, 32, 64: 0, 1, 2 */
 	unsigned n = 0;
-	int rc = vcpu_fetch(v, buf, &n);
+	int rc = fetch_more(v, c, buf, &n);
 
+	d->bits = 0;
 	if (!rc) {
-		rc = insn_decode(buf, n, code_mode(v), in);
+		rc = insn_decode(buf, n, mode, &d->insn);
 		if (rc == -EFAULT && n < INSN_MAX_LEN) {
-			rc = fetch_rest(v, buf, &n);
+			rc = fetch_more(v, c, buf, &n);
 			if (!rc)
-				rc = insn_decode(buf, n, code_mode(v), in);
+				rc = insn_decode(buf, n, mode, &d->insn);
 		}
 		if (rc == -EINVAL) {
 			/* The CPU executed something else a moment ago: another vCPU wrote
 			 * the code. What stands there now is not an instruction. */
 			(void)vcpu_ud(v); /* it failed the VM if it could not */
-			rc = -EFAULT;
+			return NULL;
 		}
 	}
-	if (rc && rc != -EFAULT) {
-		vm_fail(v->vm, v, "instruction at RIP cannot be read: %s", err_name(rc));
-		return -EIO;
+	if (rc) {
+		if (rc != -EFAULT)
+			vm_fail(v->vm, v, "instruction at RIP cannot be read: %s", err_name(rc));
+		return NULL;
 	}
-	return rc;
+	decode_key(d, buf, c->bits);
+	return &d->insn;
+}
+
+/* Is d the decode of the 16 bytes at p? They are read once, whoever may be writing them. */
+static bool decode_matches(const struct decode_cache *d, const u8 *p, u32 bits)
+{
+	u64 low, high;
+
+	__builtin_memcpy(&low, p, 8);
+	__builtin_memcpy(&high, p + 8, 8);
+	return !(((low ^ d->byte[0]) & d->mask[0]) | ((high ^ d->byte[1]) & d->mask[1])) &&
+	       d->bits == bits;
+}
+
+const struct insn *vcpu_decode(struct vcpu *v)
+{
+	const struct hvm_code c = v->vm->ops->code(v->hv);
+	u64 linear = code_linear(v, &c, 0);
+	const struct fetch_cache *f = fetch_slot(v, linear);
+	struct decode_cache *d = &v->decode[linear % DECODE_CACHE_SLOTS];
+
+	if (likely(still_valid(f, c.cr3, linear >> PAGE_SHIFT) &&
+		   linear % PAGE_SIZE <= PAGE_SIZE - 16 &&
+		   decode_matches(d, f->code + linear % PAGE_SIZE, c.bits)))
+		return &d->insn;
+	return decode_slow(v, &c, d);
 }
 
 static NOINLINE bool skip_slow(struct vcpu *v)
 {
-	struct insn in;
+	const struct insn *in = vcpu_decode(v);
 
-	if (vcpu_decode(v, &in))
+	if (!in)
 		return false;
-	vcpu_advance(v, in.len);
+	vcpu_advance(v, in->len);
 	return true;
 }
 
 bool vcpu_skip(struct vcpu *v, u32 op, unsigned n)
 {
-	const u8 *code;
-	unsigned left;
+	const struct fetch_cache *f;
+	struct hvm_code c;
+	u64 linear;
 	u32 seen;
 
 	if (v->exit.insn_len) {
 		vcpu_advance(v, v->exit.insn_len);
 		return true;
 	}
-	code = vcpu_code(v, &left);
-	if (!code)
-		return v->vm->ops->event_queued(v->hv) ? false : skip_slow(v);
-	if (left < 4)
+	c = v->vm->ops->code(v->hv);
+	linear = code_linear(v, &c, 0);
+	f = fetch_slot(v, linear);
+	if (unlikely(!still_valid(f, c.cr3, linear >> PAGE_SHIFT) ||
+		     linear % PAGE_SIZE > PAGE_SIZE - sizeof(seen)))
 		return skip_slow(v);
-	__builtin_memcpy(&seen, code, sizeof(seen));
-	if ((seen & (u32)size_mask(n)) != op)
+	__builtin_memcpy(&seen, f->code + linear % PAGE_SIZE, sizeof(seen));
+	if (unlikely((seen ^ op) << (32 - 8 * n)))
 		return skip_slow(v);
 	vcpu_advance(v, n);
 	return true;

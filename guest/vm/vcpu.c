@@ -17,7 +17,6 @@
 #define RFLAGS_TF BIT(8)
 #define RFLAGS_RF BIT(16)
 #define DR6_BS	  BIT(14)
-#define ATTR_L	  BIT(9)
 
 #define VECTOR_DB 1
 #define VECTOR_UD 6
@@ -125,12 +124,7 @@ void vcpu_sipi(struct vcpu *v, u8 vector)
 
 bool vcpu_is_64bit(struct vcpu *v)
 {
-	struct hvm_segment cs;
-
-	if (!(v->vm->ops->get_sys(v->hv, HVM_EFER) & EFER_LMA))
-		return false;
-	v->vm->ops->get_seg(v->hv, HVM_CS, &cs);
-	return (cs.attr & ATTR_L) != 0;
+	return v->vm->ops->code(v->hv).bits == 64;
 }
 
 enum exit_result vcpu_exception(struct vcpu *v, u8 vector, bool has_error, u32 error)
@@ -164,26 +158,16 @@ enum exit_result vcpu_page_fault(struct vcpu *v, u64 linear, u32 error)
 	return vcpu_exception(v, VECTOR_PF, true, error);
 }
 
-/* Rare ends of an emulated instruction: 32-bit wrap of RIP, single step. */
-static NOINLINE void advance_slow(struct vcpu *v, u64 old)
+void vcpu_advance_slow(struct vcpu *v, u64 old_rip)
 {
 	const struct hvm_ops *ops = v->vm->ops;
 
-	if ((v->regs.rip ^ old) >> 32 && !vcpu_is_64bit(v))
+	v->regs.rflags &= ~RFLAGS_RF;
+	ops->shadow_clear(v->hv);
+	if ((v->regs.rip ^ old_rip) >> 32 && !vcpu_is_64bit(v))
 		v->regs.rip &= 0xffffffff;
 	if (v->regs.rflags & RFLAGS_TF) {
 		ops->set_sys(v->hv, HVM_DR6, ops->get_sys(v->hv, HVM_DR6) | DR6_BS);
 		(void)vcpu_exception(v, VECTOR_DB, false, 0); /* it failed the VM if it could not */
 	}
-}
-
-void vcpu_advance(struct vcpu *v, unsigned len)
-{
-	u64 old = v->regs.rip;
-
-	v->regs.rip = old + len;
-	v->regs.rflags &= ~RFLAGS_RF;
-	v->vm->ops->shadow_clear(v->hv);
-	if (unlikely((v->regs.rflags & RFLAGS_TF) || (v->regs.rip ^ old) >> 32))
-		advance_slow(v, old);
 }

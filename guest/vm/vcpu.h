@@ -6,6 +6,7 @@
 #define GUEST_VM_VCPU_H
 
 #include "arch/hvm.h"
+#include "guest/emul/insn.h"
 #include "guest/vm/irqchip.h"
 #include "kernel/core/sched.h"
 
@@ -37,17 +38,27 @@ struct vcpu_msrs {
 #define VCPU_REQ_SIPI  BIT(3)
 #define VCPU_REQ_FLUSH BIT(4) /* second-stage table changed: flush guest TLB */
 
+#define FETCH_CACHE_LEVELS 4
+
 /* Cached walk of the guest's page tables for the page that holds RIP, verified on each use. */
 struct fetch_cache {
 	u64 cr3;
 	u64 page;	    /* linear page number, ~0 = empty */
 	const u8 *code;	    /* host address of the code page */
-	const u64 *pte[5];  /* entries the walk read */
-	u64 val[5];	    /* and what they held, accessed and dirty bits masked */
-	u32 levels;
+	const u64 *pte[FETCH_CACHE_LEVELS]; /* entries the walk read */
+	u64 val[FETCH_CACHE_LEVELS];	    /* and what they held */
 };
 
-#define FETCH_CACHE_SLOTS 16
+/* Decoded instructions, by the bytes and the mode they were made of, so never stale. */
+struct decode_cache {
+	u64 byte[2];
+	u64 mask[2]; /* the bytes that belong to the instruction */
+	struct insn insn;
+	u32 bits; /* as in struct hvm_code; 0 = empty */
+};
+
+#define FETCH_CACHE_SLOTS  16
+#define DECODE_CACHE_SLOTS 16
 
 struct vcpu {
 	struct hvm_regs regs;
@@ -69,6 +80,7 @@ struct vcpu {
 	u64 exits[HVM_EXIT_CODES];
 	u64 halts;
 	struct fetch_cache fetch[FETCH_CACHE_SLOTS];
+	struct decode_cache decode[DECODE_CACHE_SLOTS];
 };
 
 /**
