@@ -34,7 +34,7 @@ static const struct config_vm *configured(const char *name)
 	return NULL;
 }
 
-/* ---- life cycle ----------------------------------------------------------------------------- */
+/* ---- life cycle ------------------------------------------------------------------------- */
 
 typedef int (*vm_action)(struct vm *vm, char *why, size_t why_size);
 
@@ -114,10 +114,10 @@ static int run_console(struct ctl_out *out, const struct ctl_args *args)
 	return 0;
 }
 
-/* ---- looking ------------------------------------------------------------------------- */
+/* ---- looking ---------------------------------------------------------------------------- */
 
 static const struct ctl_column list_columns[] = {
-	{ "name", "name", 12 },	      { "state", "state", 8 },	{ "vcpus", "vcpus", -5 },
+	{ "name", "name", 12 },      { "state", "state", 8 },     { "vcpus", "vcpus", -5 },
 	{ "memory", "memory", -10 }, { "cpu_ms", "cpu ms", -10 }, { "up_ms", "up ms", -10 },
 	{ "reason", "reason", 0 },
 };
@@ -176,7 +176,7 @@ static u64 exits_of(const struct vcpu *v)
 }
 
 static const struct ctl_column vcpu_columns[] = {
-	{ "id", "vcpu", -4 },	  { "state", "state", 9 },   { "host_cpu", "cpu", -3 },
+	{ "id", "vcpu", -4 },        { "state", "state", 9 },   { "host_cpu", "cpu", -3 },
 	{ "cpu_ms", "cpu ms", -10 }, { "exits", "exits", -12 }, { "halts", "halts", -10 },
 	{ "rip", "rip", 16 },
 };
@@ -313,7 +313,7 @@ static int run_dump(struct ctl_out *out, const struct ctl_args *args)
 	return rc ? ctl_fail(out, rc, "%s", why) : 0;
 }
 
-/* ---- the end of the host ------------------------------------------------------------- */
+/* ---- the end of the host ---------------------------------------------------------------- */
 
 static void stop_all(void)
 {
@@ -350,7 +350,7 @@ static int run_reboot(struct ctl_out *out, const struct ctl_args *args)
 	return 0;
 }
 
-/* ---- registration -------------------------------------------------------------------- */
+/* ---- registration ----------------------------------------------------------------------- */
 
 static const struct ctl_verb verbs[] = {
 	{ "vm", "list", "", "all VMs", NULL, 0, 0, CTL_ARG_NONE, run_list },
@@ -365,8 +365,8 @@ static const struct ctl_verb verbs[] = {
 	  CTL_ARG_VM_CONFIG, run_create },
 	{ "vm", "console", "VM", "connect this port to its console; Ctrl-] leaves", NULL, 1, 1,
 	  CTL_ARG_VM, run_console },
-	{ "vm", "dump", "VM", "registers and code of its vCPUs, to the log", NULL, 1, 1,
-	  CTL_ARG_VM, run_dump },
+	{ "vm", "dump", "VM", "registers and code of its vCPUs, to the log", NULL, 1, 1, CTL_ARG_VM,
+	  run_dump },
 	{ "stat", NULL, "[VM]", "exits of each vCPU by cause", NULL, 0, 1, CTL_ARG_VM, run_stat },
 	{ "poweroff", NULL, "", "stop all VMs, switch the machine off", NULL, 0, 0, CTL_ARG_NONE,
 	  run_poweroff },

@@ -21,11 +21,11 @@ struct session {
 	bool person;
 	u32 port;
 	struct ctl_stream *attached;
-	u64 cursor;	/* in the attached stream */
+	u64 cursor;     /* in the attached stream */
 	u64 log_cursor; /* person: what of the log has been shown */
 	struct lineedit edit;
-	char line[CTL_LINE_MAX +
-		  2]; /* tool: the request so far; one more shows that it is too long */
+	/* tool: the request so far; one byte more shows that it is too long */
+	char line[CTL_LINE_MAX + 2];
 	size_t len;
 };
 
@@ -54,7 +54,7 @@ void console_flush(void)
 			serial_flush(sessions[i].port);
 }
 
-/* ---- output -------------------------------------------------------------------------------- */
+/* ---- output ----------------------------------------------------------------------------- */
 
 static void put_raw(void *ctx, const char *text, size_t len)
 {
@@ -88,7 +88,7 @@ static void PRINTF_LIKE(2, 3) say(struct session *s, const char *f, ...)
 	put(s, buf, strlen(buf));
 }
 
-/* ---- attached streams ------------------------------------------------------------------------ */
+/* ---- attached streams ------------------------------------------------------------------- */
 
 static void attach(struct session *s, struct ctl_stream *stream)
 {
@@ -152,7 +152,7 @@ void console_forget(struct ctl_stream *stream)
 	}
 }
 
-/* ---- the log on people's port -------------------------------------------------------- */
+/* ---- the log on people's port ----------------------------------------------------------- */
 
 /* A line "   12.345678 debug: ...", when those are for the ring only. */
 static bool is_hidden(const char *line, size_t len)
@@ -207,7 +207,7 @@ static void pump(struct session *s)
 		pump_log(s);
 }
 
-/* ---- input --------------------------------------------------------------------------- */
+/* ---- input ------------------------------------------------------------------------------ */
 
 static void request(struct session *s, const char *line, size_t len)
 {
@@ -280,7 +280,7 @@ static void input(struct session *s)
 	}
 }
 
-/* ---- set-up -------------------------------------------------------------------------- */
+/* ---- set-up ----------------------------------------------------------------------------- */
 
 /* The sink of the log: under its lock, perhaps in an interrupt, so only a post. */
 static void log_sink(const char *text, size_t len)
@@ -321,7 +321,7 @@ static const char *complete(void *ctx, const char *line, size_t len, u32 i, size
 	return ctl_complete(&ctl, line, len, i, have);
 }
 
-static void open(u32 which, const char *key, const char *name, const struct acpi_info *acpi)
+static void open_port(u32 which, const char *key, const char *name, const struct acpi_info *acpi)
 {
 	struct session *s = &sessions[which];
 	int port = config_port_index(name), rc;
@@ -348,8 +348,8 @@ void console_init(const struct config *config, const struct acpi_info *acpi)
 
 	str_copy(prompt, CONFIG_NAME_LEN, config->host.name);
 	lineedit_init(&sessions[PEOPLE].edit, &env, prompt);
-	open(PEOPLE, "console", config->host.console, acpi);
-	open(TOOLS, "ctl", config->host.ctl, acpi);
+	open_port(PEOPLE, "console", config->host.console, acpi);
+	open_port(TOOLS, "ctl", config->host.ctl, acpi);
 	softirq_register(SOFTIRQ_CONSOLE, serve);
 	console_notify();
 }

@@ -181,8 +181,9 @@ static int help(struct ctl_out *out, const struct ctl_args *args)
 		ctl_cell(out, "%s", v->help);
 		shown++;
 	}
-	return shown ? 0 : ctl_fail(out, -ENOENT, "no verb %s%s%s", want, sub ? " " : "",
-				    sub ? sub : "");
+	if (shown)
+		return 0;
+	return ctl_fail(out, -ENOENT, "no verb %s%s%s", want, sub ? " " : "", sub ? sub : "");
 }
 
 const struct ctl_verb ctl_help_verb = { .name = "help",

@@ -10,9 +10,9 @@
 #include "kernel/base/types.h"
 #include "kernel/core/ctl_parse.h"
 
-#define CTL_TABLES_MAX	12 /* calls of ctl_add() */
+#define CTL_TABLES_MAX 12 /* calls of ctl_add() */
 #define CTL_COLUMNS_MAX 16
-#define CTL_ERROR_MAX	200
+#define CTL_ERROR_MAX 200
 
 struct ctl;
 struct ctl_out;
@@ -32,10 +32,10 @@ enum ctl_arg { CTL_ARG_NONE, CTL_ARG_VM, CTL_ARG_VM_CONFIG };
 
 struct ctl_verb {
 	const char *name;
-	const char *sub;     /* second word, NULL: the verb has none */
-	const char *usage;   /* arguments, for help: "NAME [lines=N]" */
-	const char *help;    /* one sentence */
-	const char *options; /* keys that it takes, separated by blanks; NULL: none */
+	const char *sub;       /* second word, NULL: the verb has none */
+	const char *usage;     /* arguments, for help: "NAME [lines=N]" */
+	const char *help;      /* one sentence */
+	const char *options;   /* keys that it takes, separated by blanks; NULL: none */
 	u8 min_args, max_args; /* positional, after verb and sub-verb */
 	enum ctl_arg arg;
 	/* run() - do it. 0, or -E... after ctl_fail(). args->word[] still holds the verb words. */
@@ -56,14 +56,14 @@ struct ctl {
 struct ctl_column {
 	const char *key;
 	const char *head; /* NULL: not shown to people */
-	s8 width;	  /* negative: to the right; 0: as it comes */
+	s8 width;         /* negative: to the right; 0: as it comes */
 };
 
 /* Where a reply goes. The caller sets the first four, the rest starts at 0. */
 struct ctl_out {
 	void (*write)(void *ctx, const char *text, size_t len);
 	void *ctx;
-	bool person;	 /* aligned text instead of key=value */
+	bool person;     /* aligned text instead of key=value */
 	struct ctl *ctl; /* for help */
 	const struct ctl_args *args;
 	u32 first; /* index of the first positional argument in args->word[] */
@@ -73,7 +73,7 @@ struct ctl_out {
 	u32 cell;
 	char error[CTL_ERROR_MAX];
 	struct ctl_stream *attach; /* set by a verb: connect the port after the reply */
-	void (*after)(void);		 /* set by a verb: run when the reply is out */
+	void (*after)(void);       /* set by a verb: run when the reply is out */
 };
 
 /** ctl_add() - register n verbs that live as long as c. Returns 0; -ENOSPC (CTL_TABLES_MAX). */

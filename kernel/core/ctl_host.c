@@ -26,12 +26,17 @@ static int run_version(struct ctl_out *out, const struct ctl_args *args)
 	return 0;
 }
 
-/* ---- host --------------------------------------------------------------------------------- */
+/* ---- host ------------------------------------------------------------------------------- */
 
 static const struct ctl_column cpu_columns[] = {
-	{ "id", "cpu", -3 },	      { "apic", "apic", -4 },	{ "busy", "busy", 4 },
-	{ "ready", "ready", -5 },     { "idle_ms", "idle ms", -10 }, { "irqs", "irqs", -10 },
-	{ "switches", "switches", -10 }, { "stolen", "stolen", -8 },
+	{ "id", "cpu", -3 },
+	{ "apic", "apic", -4 },
+	{ "busy", "busy", 4 },
+	{ "ready", "ready", -5 },
+	{ "idle_ms", "idle ms", -10 },
+	{ "irqs", "irqs", -10 },
+	{ "switches", "switches", -10 },
+	{ "stolen", "stolen", -8 },
 };
 
 static int run_host(struct ctl_out *out, const struct ctl_args *args)
@@ -67,7 +72,7 @@ static int run_host(struct ctl_out *out, const struct ctl_args *args)
 	return 0;
 }
 
-/* ---- mem ----------------------------------------------------------------------------------- */
+/* ---- mem -------------------------------------------------------------------------------- */
 
 static const struct ctl_column account_columns[] = {
 	{ "name", "account", 16 },
@@ -107,7 +112,7 @@ static int run_mem(struct ctl_out *out, const struct ctl_args *args)
 	return balanced ? 0 : ctl_fail(out, -EIO, "the accounts do not agree with the frame map");
 }
 
-/* ---- irq ----------------------------------------------------------------------------------- */
+/* ---- irq -------------------------------------------------------------------------------- */
 
 static const struct ctl_column irq_columns[] = {
 	{ "cpu", "cpu", -3 },
@@ -115,8 +120,8 @@ static const struct ctl_column irq_columns[] = {
 };
 
 static const struct ctl_column port_columns[] = {
-	{ "port", "port", 6 },	     { "open", "open", 4 },	{ "rx", "received", -10 },
-	{ "tx", "sent", -10 },	     { "rx_lost", "lost", -8 }, { "tx_dropped", "dropped", -8 },
+	{ "port", "port", 6 },         { "open", "open", 4 },     { "rx", "received", -10 },
+	{ "tx", "sent", -10 },         { "rx_lost", "lost", -8 }, { "tx_dropped", "dropped", -8 },
 	{ "irqs", "interrupts", -10 },
 };
 
@@ -146,7 +151,7 @@ static int run_irq(struct ctl_out *out, const struct ctl_args *args)
 	return 0;
 }
 
-/* ---- log ----------------------------------------------------------------------------------- */
+/* ---- log -------------------------------------------------------------------------------- */
 
 /* Calls line() for each whole log line from *from on, until 'end'. */
 static u64 each_line(u64 from, u64 end, struct ctl_out *out, u64 skip)
@@ -185,7 +190,7 @@ static int run_log(struct ctl_out *out, const struct ctl_args *args)
 	return 0;
 }
 
-/* ---- registration -------------------------------------------------------------------- */
+/* ---- registration ----------------------------------------------------------------------- */
 
 static const struct ctl_verb verbs[] = {
 	{ "version", NULL, "", "the hypervisor's version", NULL, 0, 0, CTL_ARG_NONE, run_version },

@@ -7,7 +7,7 @@
 #include "kernel/core/ctl.h"
 
 #define VALUE_MAX 200 /* characters of one value; longer ones are cut */
-#define LABEL	  18  /* width of the first column of facts, for people */
+#define LABEL 18      /* width of the first column of facts, for people */
 
 static void put(struct ctl_out *out, const struct text *t)
 {

@@ -10,10 +10,10 @@
 #include "kernel/base/fmt.h"
 #include "kernel/base/types.h"
 
-#define CTL_LINE_MAX  511 /* characters of a request, without its newline */
+#define CTL_LINE_MAX 511 /* characters of a request, without its newline */
 #define CTL_WORDS_MAX 24
-#define CTL_OPTS_MAX  12
-#define CTL_ID_MAX    32
+#define CTL_OPTS_MAX 12
+#define CTL_ID_MAX 32
 
 struct ctl_opt {
 	const char *key;

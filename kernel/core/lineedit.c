@@ -8,9 +8,9 @@
 #include "kernel/base/fmt.h"
 #include "kernel/base/str.h"
 
-#define CTRL(c)	  ((c) & 0x1f)
-#define KEY_ESC	  0x1b
-#define KEY_DEL	  0x7f
+#define CTRL(c) ((c)&0x1f)
+#define KEY_ESC 0x1b
+#define KEY_DEL 0x7f
 #define MAX_LISTED 40
 
 static void out(struct lineedit *e, const char *text, size_t len)
@@ -23,7 +23,7 @@ static void outs(struct lineedit *e, const char *text)
 	out(e, text, strlen(text));
 }
 
-/* ---- UTF-8: continuation bytes belong to the character before ------------------------------ */
+/* ---- UTF-8: continuation bytes belong to the character before --------------------------- */
 
 static bool is_cont(char c)
 {
@@ -55,7 +55,7 @@ static size_t columns(const struct lineedit *e, size_t from, size_t to)
 	return n;
 }
 
-/* ---- drawing ------------------------------------------------------------------------------- */
+/* ---- drawing ---------------------------------------------------------------------------- */
 
 /* Move the window so that the cursor is in it. */
 static void scroll(struct lineedit *e, size_t room)
@@ -101,7 +101,7 @@ void lineedit_show(struct lineedit *e)
 		draw(e);
 }
 
-/* ---- changes ------------------------------------------------------------------------------- */
+/* ---- changes ---------------------------------------------------------------------------- */
 
 static void erase(struct lineedit *e, size_t from, size_t to)
 {
@@ -155,7 +155,7 @@ static void kill_word(struct lineedit *e)
 	erase(e, from, e->cursor);
 }
 
-/* ---- history -------------------------------------------------------------------------------- */
+/* ---- history ---------------------------------------------------------------------------- */
 
 /* Start of the entry that ends (with its NUL) at 'end'. */
 static size_t entry_before(const struct lineedit *e, size_t end)
@@ -199,7 +199,7 @@ static void history_add(struct lineedit *e)
 	e->history_len += need;
 }
 
-/* ---- completion ------------------------------------------------------------------------------ */
+/* ---- completion ------------------------------------------------------------------------- */
 
 static const char *candidate(struct lineedit *e, u32 i, size_t *have)
 {
@@ -248,7 +248,7 @@ static void complete(struct lineedit *e)
 		list(e);
 }
 
-/* ---- keys ------------------------------------------------------------------------------------ */
+/* ---- keys ------------------------------------------------------------------------------- */
 
 static void move(struct lineedit *e, size_t to)
 {
@@ -319,17 +319,17 @@ struct binding {
 };
 
 static const struct binding control[] = {
-	{ CTRL('A'), key_home },    { CTRL('B'), key_left },	 { CTRL('C'), key_cancel },
-	{ CTRL('D'), key_delete },  { CTRL('E'), key_end },	 { CTRL('F'), key_right },
-	{ CTRL('H'), key_backspace }, { CTRL('I'), complete },	 { CTRL('K'), key_kill_end },
-	{ CTRL('L'), key_redraw },  { CTRL('N'), history_down }, { CTRL('P'), history_up },
-	{ CTRL('U'), key_kill_start }, { CTRL('W'), kill_word }, { KEY_DEL, key_backspace },
+	{ CTRL('A'), key_home },       { CTRL('B'), key_left },     { CTRL('C'), key_cancel },
+	{ CTRL('D'), key_delete },     { CTRL('E'), key_end },      { CTRL('F'), key_right },
+	{ CTRL('H'), key_backspace },  { CTRL('I'), complete },     { CTRL('K'), key_kill_end },
+	{ CTRL('L'), key_redraw },     { CTRL('N'), history_down }, { CTRL('P'), history_up },
+	{ CTRL('U'), key_kill_start }, { CTRL('W'), kill_word },    { KEY_DEL, key_backspace },
 };
 
 /* Last byte of ESC [ ... and ESC O ... */
 static const struct binding final[] = {
 	{ 'A', history_up }, { 'B', history_down }, { 'C', key_right },
-	{ 'D', key_left },   { 'F', key_end },	    { 'H', key_home },
+	{ 'D', key_left },   { 'F', key_end },      { 'H', key_home },
 };
 
 /* Number of ESC [ n ~ */

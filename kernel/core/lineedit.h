@@ -8,7 +8,7 @@
 
 #include "kernel/base/types.h"
 
-#define LINEEDIT_MAX	 511 /* bytes in a line */
+#define LINEEDIT_MAX 511 /* bytes in a line */
 #define LINEEDIT_HISTORY 2048
 #define LINEEDIT_COLUMNS 79 /* one less than a terminal has: the cursor never wraps */
 

@@ -18,30 +18,30 @@
 #define RX_RING 1024u
 
 /* Registers (offsets) and bits. */
-#define UART_DATA    0 /* DLAB: divisor, low */
-#define UART_IER     1 /* DLAB: divisor, high */
-#define UART_IIR     2 /* write: FCR */
-#define UART_LCR     3
-#define UART_MCR     4
-#define UART_LSR     5
+#define UART_DATA 0 /* DLAB: divisor, low */
+#define UART_IER 1  /* DLAB: divisor, high */
+#define UART_IIR 2  /* write: FCR */
+#define UART_LCR 3
+#define UART_MCR 4
+#define UART_LSR 5
 #define UART_SCRATCH 7
 
-#define IER_RX	      0x01
-#define IER_TX	      0x02
-#define IER_LINE      0x04
-#define IIR_NONE      0x01
-#define FCR_ENABLE    0x01
+#define IER_RX 0x01
+#define IER_TX 0x02
+#define IER_LINE 0x04
+#define IIR_NONE 0x01
+#define FCR_ENABLE 0x01
 #define FCR_TRIGGER_8 0x80
-#define LCR_8N1	      0x03
-#define LCR_DLAB      0x80
-#define MCR_DTR_RTS   0x03
-#define MCR_OUT2      0x08 /* gates the interrupt on PCs */
-#define LSR_DATA      0x01
-#define LSR_OVERRUN   0x02
-#define LSR_THRE      0x20
-#define DIVISOR	      1 /* 115200 baud */
-#define TX_FIFO	      16
-#define IIR_FIFOS     0xc0
+#define LCR_8N1 0x03
+#define LCR_DLAB 0x80
+#define MCR_DTR_RTS 0x03
+#define MCR_OUT2 0x08 /* gates the interrupt on PCs */
+#define LSR_DATA 0x01
+#define LSR_OVERRUN 0x02
+#define LSR_THRE 0x20
+#define DIVISOR 1 /* 115200 baud */
+#define TX_FIFO 16
+#define IIR_FIFOS 0xc0
 
 /* Rounds of one interrupt: a port that never falls silent must not hold the CPU. */
 #define IRQ_ROUNDS 64
@@ -49,7 +49,7 @@
 struct serial_port {
 	u16 base;
 	u8 isa_irq;
-	u8 ier;	    /* interrupts off to change it */
+	u8 ier;     /* interrupts off to change it */
 	u8 tx_fifo; /* bytes that an empty transmitter takes */
 	int vector;
 	bool stuck; /* a bounded wait ended without progress */
@@ -84,7 +84,7 @@ static void set_ier(struct serial_port *p, u8 ier)
 	p->ier = ier;
 }
 
-/* ---- interrupt side ------------------------------------------------------------------------ */
+/* ---- interrupt side --------------------------------------------------------------------- */
 
 static bool receive(struct serial_port *p, u8 lsr)
 {
@@ -160,7 +160,7 @@ static void interrupt(void *ctx)
 	}
 }
 
-/* ---- control side -------------------------------------------------------------------------- */
+/* ---- control side ----------------------------------------------------------------------- */
 
 static bool probe(const struct serial_port *p)
 {

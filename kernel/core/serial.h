@@ -9,13 +9,13 @@
 #include "kernel/base/types.h"
 #include "kernel/core/acpi.h"
 
-#define SERIAL_PORTS   4
+#define SERIAL_PORTS 4
 #define SERIAL_TX_RING (32u << 10)
 
 struct serial_stat {
-	u64 rx, tx;	 /* bytes */
-	u64 rx_lost;	 /* overruns of the FIFO or of the ring */
-	u64 tx_dropped;	 /* bytes for which there was no room within the bounded wait */
+	u64 rx, tx;     /* bytes */
+	u64 rx_lost;    /* overruns of the FIFO or of the ring */
+	u64 tx_dropped; /* bytes for which there was no room within the bounded wait */
 	u64 irqs;
 	bool present, open;
 };
