@@ -12,6 +12,7 @@
 #include "kernel/core/log.h"
 #include "kernel/core/power.h"
 #include "kernel/core/timer.h"
+#include "kernel/core/trace.h"
 
 #define WHY 160
 
@@ -384,9 +385,15 @@ static const char *names(enum ctl_arg kind, u32 i)
 	return NULL;
 }
 
+static const char *exit_name(u32 code)
+{
+	return code < HVM_EXIT_CODES ? hvm_exit_name((enum hvm_exit_code)code) : "?";
+}
+
 int ctl_vm_init(struct ctl *c, const struct config *cfg)
 {
 	config = cfg;
 	c->names = names;
+	trace_set_names(exit_name);
 	return ctl_add(c, verbs, ARRAY_SIZE(verbs));
 }

@@ -8,6 +8,7 @@
 #include "kernel/base/atomic.h"
 #include "kernel/base/err.h"
 #include "kernel/core/percpu.h"
+#include "kernel/core/trace.h"
 
 #define RFLAGS_IF BIT(9)
 
@@ -163,6 +164,12 @@ static void sipi_request(struct vcpu *v)
 	v->state = VCPU_RUN;
 }
 
+/* Who an event of the trace is about. */
+static u32 vcpu_trace_id(const struct vcpu *v)
+{
+	return v->vm->index << 8 | v->id;
+}
+
 static void serve_requests(struct vcpu *v)
 {
 	u32 req = atomic_swap(&v->requests, 0);
@@ -204,6 +211,7 @@ static void deliver_interrupt(struct vcpu *v, const struct hvm_ops *ops)
 
 	if (ops->irq_ready(v->hv, &v->regs)) {
 		ev.vector = v->irq_ops->ack(v->lapic);
+		trace(TRACE_INJECT, vcpu_trace_id(v), ev.vector, v->regs.rip);
 		if (ops->inject(v->hv, &ev))
 			vm_fail(v->vm, v, "interrupt %u could not be queued", ev.vector);
 	} else if (!v->irq_window) {
@@ -253,6 +261,7 @@ enum sched_result vcpu_run(struct sched_entity *e)
 			deliver_interrupt(v, ops);
 		ops->run(v->hv, &v->regs, &cpu->kick, &v->exit);
 		v->exits[v->exit.code]++;
+		trace(TRACE_EXIT, vcpu_trace_id(v), v->exit.code, v->regs.rip);
 		if (unlikely(handlers[v->exit.code](v) != EXIT_RETRY))
 			return SCHED_BLOCK;
 	}

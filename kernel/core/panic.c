@@ -14,8 +14,10 @@
 #include "kernel/core/log_priv.h"
 #include "kernel/core/percpu.h"
 #include "kernel/core/power.h"
+#include "kernel/core/trace.h"
 
 #define LOG_TAIL 1536
+#define TRACE_TAIL 16 /* events, when they were recorded */
 
 static u32 panic_owner; /* 1 + id of the CPU that panics */
 
@@ -43,6 +45,7 @@ static void panic_begin(void)
 
 static NORETURN void panic_end(void)
 {
+	trace_log_tail(TRACE_TAIL);
 	log_err("end of the log:");
 	log_replay_tail(LOG_TAIL);
 	log_err("panic: stopped");

@@ -15,6 +15,7 @@
 #include "kernel/core/log.h"
 #include "kernel/core/percpu.h"
 #include "kernel/core/timer.h"
+#include "kernel/core/trace.h"
 
 #define SLICE_NS       5000000ull  /* how long one entity may keep another waiting */
 #define WAKE_BONUS_NS  2000000ull  /* how far a sleeper may lag behind the queue */
@@ -307,6 +308,7 @@ static struct sched_entity *pick(struct runqueue *rq, u32 self)
 		if (e->vruntime > rq->min_vruntime)
 			rq->min_vruntime = e->vruntime;
 		rq->switches++;
+		trace(TRACE_SWITCH, TRACE_HOST, 0, (u64)(uintptr_t)e);
 	}
 	spin_unlock(&rq->lock);
 	return e;

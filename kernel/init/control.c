@@ -7,12 +7,15 @@
 #include "guest/vm/ctl_vm.h"
 #include "kernel/core/console.h"
 #include "kernel/core/ctl_host.h"
+#include "kernel/core/trace.h"
 #include "kernel/init/ctl_iommu.h"
 
 int control_init(const struct config *config, const struct acpi_info *acpi)
 {
 	int rc = ctl_host_init(console_ctl(), config);
 
+	if (!rc)
+		rc = trace_ctl_init(console_ctl());
 	if (!rc)
 		rc = ctl_vm_init(console_ctl(), config);
 	if (!rc)

@@ -226,6 +226,25 @@ def looking(t):
 
 
 @test(timeout=90, needs=NEEDS)
+def trace(t):
+    """Events are recorded between on and off, in the order of time."""
+    m = host(t)
+    assert not [r for r in m.ctl.request("trace show") if r.get("row")]
+    m.ctl.request("trace on")
+    m.ctl.request("vm start one")
+    m.com1.sendline("vm console one")
+    m.com1.expect(r"^talk: ready")
+    m.ctl.request("trace off")
+    reply = m.ctl.request("trace show last=500")
+    assert reply["tracing"] == "off"
+    events = [r for r in reply if r.get("row")]
+    assert any(r["event"].startswith("exit io") and r["vcpu"] == "0.0" for r in events)
+    times = [int(r["tsc"]) for r in events]
+    assert len(times) > 100 and times == sorted(times)
+    assert [r for r in m.ctl.request("trace show last=500") if r.get("row")] == events
+
+
+@test(timeout=90, needs=NEEDS)
 def tool_port(t):
     """The protocol: one reply a request, id echoed, what is malformed refused."""
     m = host(t)
