@@ -6,12 +6,16 @@
 
 #include "devices/platform/pc_priv.h"
 #include "guest/vm/cpu_policy.h"
+#include "kernel/base/assert.h"
 #include "kernel/base/err.h"
 #include "kernel/core/frames.h"
 #include "kernel/core/lock.h"
 
 #define CPUID1_ECX_X2APIC	BIT(21)
 #define CPUID1_ECX_TSC_DEADLINE BIT(24)
+
+static const struct pc_part *parts[PC_PARTS];
+static u32 nparts;
 
 static int build_lapic(struct pc *pc, u32 i)
 {
@@ -49,6 +53,8 @@ static void pc_destroy(struct vm *vm)
 
 	if (!pc)
 		return;
+	for (u32 i = nparts; i > 0; i--)
+		parts[i - 1]->destroy(vm);
 	timer_cancel(&pc->pit_timer);
 	timer_cancel(&pc->pm_timer);
 	timer_cancel(&pc->rtc_timer);
@@ -68,7 +74,16 @@ static void pc_destroy(struct vm *vm)
 	kfree(&vm->owner, pc, sizeof(*pc));
 }
 
-static int pc_build(struct vm *vm)
+static int build_parts(struct vm *vm, char *why, size_t why_size)
+{
+	int rc = 0;
+
+	for (u32 i = 0; i < nparts && !rc; i++)
+		rc = parts[i]->build(vm, why, why_size);
+	return rc;
+}
+
+static int pc_build(struct vm *vm, char *why, size_t why_size)
 {
 	struct pc *pc = kalloc(&vm->owner, sizeof(*pc));
 	int rc = 0;
@@ -85,6 +100,8 @@ static int pc_build(struct vm *vm)
 	rc = pc_io_register(pc);
 	if (!rc)
 		rc = pc_vdev_register(pc);
+	if (!rc)
+		rc = build_parts(vm, why, why_size);
 	if (rc)
 		goto out_destroy;
 	return 0;
@@ -133,6 +150,12 @@ bool pc_power_button(struct vm *vm)
 	heard = pc && vpm_power_button(&pc->pm);
 	spin_unlock(&vm->lock);
 	return heard;
+}
+
+void pc_register_part(const struct pc_part *p)
+{
+	ASSERT(nparts < PC_PARTS);
+	parts[nparts++] = p;
 }
 
 void pc_init(void)

@@ -13,6 +13,19 @@ struct vm;
 struct vpci;
 struct vdev;
 
+/* Devices that VMs have besides the PC's own, as their configuration says. */
+struct pc_part {
+	/* build() - the PC's devices exist, no vCPU runs; why gets the reason of a failure. */
+	int (*build)(struct vm *vm, char *why, size_t why_size) MUST_CHECK;
+	/* destroy() - undo it, also after a failed build or none. All vCPUs parked. */
+	void (*destroy)(struct vm *vm);
+};
+
+#define PC_PARTS 8u
+
+/** pc_register_part() - once at boot, before VMs are built. Built in this order. */
+void pc_register_part(const struct pc_part *p);
+
 /** pc_init() - register the machine with guest/vm. Once at boot. */
 void pc_init(void);
 

@@ -7,6 +7,8 @@
 
 #include "guest/vm/machine.h"
 #include "guest/vm/vm.h"
+#include "kernel/base/assert.h"
+#include "kernel/base/atomic.h"
 #include "kernel/base/err.h"
 #include "kernel/base/fmt.h"
 #include "kernel/base/str.h"
@@ -113,6 +115,48 @@ static int alloc_ram(struct vm *vm, char *why, size_t why_size)
 	return 0;
 }
 
+/* ---- device memory ----------------------------------------------------------------------------- */
+
+static bool in_window(gpa_t gpa, u64 len)
+{
+	return range_within(gpa, len, MACHINE_PCI_MEM_BASE,
+			    MACHINE_PCI_MEM_END - MACHINE_PCI_MEM_BASE) ||
+	       range_within(gpa, len, MACHINE_PCI_MEM64_BASE, MACHINE_PCI_MEM64_SIZE);
+}
+
+/* Retired tables are free once every vCPU has been out of the guest since they were unhooked. */
+static void release_stale(struct vm *vm)
+{
+	for (u32 i = 0; i < vm->vcpus; i++)
+		if (vm->vcpu[i] && (atomic_load_acquire(&vm->vcpu[i]->requests) & VCPU_REQ_FLUSH))
+			return;
+	pgtable_release(&vm->stage2, &vm->stale);
+}
+
+int stage2_map_mmio(struct vm *vm, gpa_t gpa, hpa_t hpa, u64 len)
+{
+	const struct pgtable_map piece = { .va = gpa, .hpa = hpa, .len = len,
+					   .attrs = PG_R | PG_W | PG_UC };
+
+	if (!in_window(gpa, len))
+		return -EINVAL;
+	release_stale(vm);
+	/* Walkers keep no absent entries, so that nothing must be flushed. */
+	return pgtable_map(&vm->stage2, &piece, &vm->stale);
+}
+
+void stage2_unmap_mmio(struct vm *vm, gpa_t gpa, u64 len)
+{
+	int rc;
+
+	release_stale(vm);
+	/* The same range as it was mapped: no leaf is cut, so no page is needed. */
+	rc = pgtable_unmap(&vm->stage2, gpa, len, &vm->stale);
+	ASSERT(!rc);
+	for (u32 i = 0; i < vm->vcpus; i++)
+		vcpu_request(vm->vcpu[i], VCPU_REQ_FLUSH);
+}
+
 int stage2_create(struct vm *vm, char *why, size_t why_size)
 {
 	const struct pgtable_env env = { .ctx = vm, .alloc = table_alloc, .free = table_free,
@@ -139,6 +183,7 @@ void stage2_destroy(struct vm *vm)
 	struct gmap *m = &vm->mem;
 
 	if (vm->stage2.root) {
+		pgtable_release(&vm->stage2, &vm->stale);
 		pgtable_destroy(&vm->stage2);
 		vm->stage2.root = 0;
 	}

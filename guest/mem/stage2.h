@@ -20,4 +20,18 @@ int MUST_CHECK stage2_create(struct vm *vm, char *why, size_t why_size);
 /** stage2_destroy() - give everything back. No vCPU uses the table any more. */
 void stage2_destroy(struct vm *vm);
 
+/**
+ * stage2_map_mmio() - let the guest reach device registers [hpa, hpa+len) at gpa, uncached. Returns 0; -EINVAL
+ * (not inside the windows for PCI BARs), -EEXIST (something else is mapped there), -ENOMEM.
+ * Locks: vm->lock, or all vCPUs parked.
+ */
+int MUST_CHECK stage2_map_mmio(struct vm *vm, gpa_t gpa, hpa_t hpa, u64 len);
+
+/**
+ * stage2_unmap_mmio() - take such a mapping away again, the same range. vCPUs that run now may use
+ * it until they leave the guest, which they are made to do: before the registers get another owner
+ * all of them must have been parked. Locks: as above.
+ */
+void stage2_unmap_mmio(struct vm *vm, gpa_t gpa, u64 len);
+
 #endif

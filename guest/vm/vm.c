@@ -172,7 +172,7 @@ static int build(struct vm *vm, char *why, size_t why_size)
 		return rc;
 	io_bus_init(&vm->ports, "port", 65536);
 	io_bus_init(&vm->mmio, "mmio", 0);
-	return machine->build(vm);
+	return machine->build(vm, why, why_size);
 }
 
 /* Power-on state of everything, and the kernel in memory. All vCPUs parked. */

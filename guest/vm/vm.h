@@ -42,7 +42,8 @@ struct vm {
 	bool vendor_amd;			/* (c) */
 	struct hvm_vm *hvm;			/* (r,P) */
 	struct gmap mem;			/* (r,P) */
-	struct pgtable stage2;			/* (r,P) */
+	struct pgtable stage2;			/* (r) RAM (P), device memory (L) */
+	struct pgtable_change stale;		/* what vCPUs may still walk of stage2 (L) */
 	struct io_bus ports;			/* (r) (L) */
 	struct io_bus mmio;			/* (r) (L) */
 	struct vdev *vdev[VM_MAX_VDEVS];	/* (r,P) */
@@ -74,8 +75,9 @@ const char *vm_state_name(u32 state);
 
 /* The devices side of a VM, registered once by devices/platform. */
 struct vm_machine_ops {
-	/* build() - create all devices of vm on its buses; on failure everything is undone. */
-	int (*build)(struct vm *vm) MUST_CHECK;
+	/* build() - create all devices of vm on its buses; on failure everything is undone, and why
+	 * may say more than it did. */
+	int (*build)(struct vm *vm, char *why, size_t why_size) MUST_CHECK;
 	void (*destroy)(struct vm *vm);
 	/* reset() - all devices to power-on state. */
 	void (*reset)(struct vm *vm);
