@@ -8,6 +8,7 @@
 
 #include "kernel/base/bits.h"
 #include "kernel/base/compiler.h"
+#include "kernel/base/cpuid.h"
 #include "kernel/base/types.h"
 
 struct pgfmt;
@@ -236,11 +237,6 @@ struct hvm_ops {
 };
 
 extern const struct hvm_ops svm_ops;
-
-/* What CPUID returns. */
-struct cpuid_regs {
-	u32 eax, ebx, ecx, edx;
-};
 
 /** hvm_host_cpuid() - CPUID of the host, for CPU policies. */
 void hvm_host_cpuid(u32 leaf, u32 subleaf, struct cpuid_regs *out);

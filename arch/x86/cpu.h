@@ -5,9 +5,9 @@
 #ifndef ARCH_X86_CPU_H
 #define ARCH_X86_CPU_H
 
-#include "arch/hvm.h"
 #include "kernel/base/bits.h"
 #include "kernel/base/compiler.h"
+#include "kernel/base/cpuid.h"
 #include "kernel/base/types.h"
 
 #define CR0_PE BIT(0)

@@ -84,6 +84,7 @@ void vcfg_set16(struct vcfg *c, u32 off, u16 value, u16 rw);
 void vcfg_set32(struct vcfg *c, u32 off, u32 value, u32 rw);
 void vcfg_set_w1c16(struct vcfg *c, u32 off, u16 mask);
 
+/** vcfg_get16(), vcfg_get32() - what the register at off holds now. */
 u16 vcfg_get16(const struct vcfg *c, u32 off);
 u32 vcfg_get32(const struct vcfg *c, u32 off);
 

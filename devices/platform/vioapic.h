@@ -26,6 +26,7 @@ struct vioapic {
 	u64 rte[MACHINE_IOAPIC_PINS];
 };
 
+/** vioapic_init() - at power-on, no line driven; *env is copied. */
 void vioapic_init(struct vioapic *io, const struct vioapic_env *env);
 /** vioapic_reset() - all pins masked; the lines stay as devices drive them. */
 void vioapic_reset(void *state);

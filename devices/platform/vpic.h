@@ -37,6 +37,7 @@ struct vpic {
 	struct vpic_chip chip[2]; /* master, slave */
 };
 
+/** vpic_init() - at power-on, no line driven; *env is copied. */
 void vpic_init(struct vpic *p, const struct vpic_env *env);
 /** vpic_reset() - power-on; input lines stay as devices drive them. */
 void vpic_reset(void *state);

@@ -48,7 +48,9 @@ struct vpit {
 	u64 next_edge; /* PIT tick of channel 0's next rising edge, 0: none */
 };
 
+/** vpit_init() - at power-on; *env is copied. */
 void vpit_init(struct vpit *p, const struct vpit_env *env);
+/** vpit_reset() - to power-on: channels stopped, the timer too. */
 void vpit_reset(void *state);
 /** vpit_timer() - the time given to arm() has come (or is near: early calls do no harm). */
 void vpit_timer(struct vpit *p);

@@ -31,7 +31,9 @@ struct vpm {
 	u64 tmr_seen; /* half-periods of timer bit 23 accounted for in sts */
 };
 
+/** vpm_init() - at power-on; *env is copied. */
 void vpm_init(struct vpm *p, const struct vpm_env *env);
+/** vpm_reset() - to power-on: no event, none enabled. */
 void vpm_reset(void *state);
 /** vpm_io() - io_fn of the block at MACHINE_PM1_EVT; any size, any alignment inside. */
 void vpm_io(void *ctx, u64 off, unsigned size, bool write, u64 *value);

@@ -30,7 +30,9 @@ struct vuart {
 	u8 rx[VUART_FIFO];
 };
 
+/** vuart_init() - at power-on; *env is copied. */
 void vuart_init(struct vuart *u, const struct vuart_env *env);
+/** vuart_reset() - to power-on; received bytes are gone. */
 void vuart_reset(void *state);
 /** vuart_io() - register off (0..7), one byte. */
 void vuart_io(struct vuart *u, unsigned off, bool write, u8 *value);

@@ -96,6 +96,7 @@ void virtio_net_set_link(struct virtio_net *n, bool up);
 /** virtio_net_announce() - ask the guest to tell its neighbours where it is. */
 void virtio_net_announce(struct virtio_net *n);
 
+/** virtio_net_reset() - to power-on: no driver. */
 void virtio_net_reset(struct virtio_net *n);
 /** virtio_net_resume() - check the loaded fields, go on; -EINVAL. virtio_pci_quiesce() came first. */
 int MUST_CHECK virtio_net_resume(struct virtio_net *n);

@@ -407,6 +407,8 @@ static int take_group(const struct dec *d, struct insn *in, enum insn_group grou
 		*kind = IMM_NONE;
 	if (in->op == INSN_PUSH && in->mode == INSN_MODE_64 && in->size == 4)
 		in->size = in->mem_size = 8;
+	if (*kind != IMM_NONE && in->op != INSN_OTHER)
+		in->flags |= INSN_F_IMM;
 	return 0;
 }
 
@@ -426,6 +428,18 @@ static bool may_lock(const struct dec *d, const struct insn *in, u32 e)
 	       in->op != INSN_BT;
 }
 
+/* ModRM, and the registers that it names. */
+static int take_modrm_registers(struct dec *d, struct insn *in, u32 e)
+{
+	int rc = take_modrm(d, in, e);
+
+	if (!rc && (e & IT_BYTE)) {
+		in->reg = byte_reg(d, in->reg);
+		in->rm = byte_reg(d, in->rm);
+	}
+	return rc;
+}
+
 /* Everything behind an opcode of the legacy maps; e is its word. */
 static int take_operands(struct dec *d, struct insn *in, u32 e)
 {
@@ -440,20 +454,14 @@ static int take_operands(struct dec *d, struct insn *in, u32 e)
 	if (e & IT_TO_REG)
 		in->flags |= INSN_F_TO_REG;
 	if (e & IT_MODRM) {
-		rc = take_modrm(d, in, e);
+		rc = take_modrm_registers(d, in, e);
 		if (rc)
 			return rc;
-		if (e & IT_BYTE) {
-			in->reg = byte_reg(d, in->reg);
-			in->rm = byte_reg(d, in->rm);
-		}
 	}
 	if (IT_GROUP(e) != GROUP_NONE) {
 		rc = take_group(d, in, IT_GROUP(e), &kind);
 		if (rc)
 			return rc;
-		if (kind != IMM_NONE && in->op != INSN_OTHER)
-			in->flags |= INSN_F_IMM;
 	}
 	if (IT_FORM(e) != FORM_NONE) {
 		rc = take_form(d, in, e, &kind);
@@ -465,29 +473,35 @@ static int take_operands(struct dec *d, struct insn *in, u32 e)
 	return take_rest(d, in, kind);
 }
 
+/* What immediate a vector instruction has; IMM_KINDS: there is no such map. */
+static enum insn_imm vector_imm(enum insn_form form, unsigned map, u8 op)
+{
+	if (form == FORM_XOP && map > 10)
+		return IMM_KINDS;
+	if (form == FORM_XOP)
+		return map == 8 ? IMM_B : map == 10 ? IMM_D : IMM_NONE;
+	if (map == 1)
+		return IT_IMM(insn_map_0f[op]) == IMM_B ? IMM_B : IMM_NONE;
+	if (map == 3)
+		return IMM_B;
+	return map == 2 || (form == FORM_EVEX && (map == 5 || map == 6)) ? IMM_NONE : IMM_KINDS;
+}
+
 /* Vector instructions: their length only. map as the prefix encodes it. */
 static int take_vector(struct dec *d, struct insn *in, enum insn_form form, unsigned map)
 {
-	enum insn_imm kind = IMM_NONE;
+	enum insn_imm kind;
 	u8 op;
 	int rc;
 
 	if (d->pos >= d->lim)
 		return short_error(d);
 	op = d->bytes[d->pos++];
-	if (form == FORM_XOP) {
-		if (map > 10)
-			return -EINVAL;
-		kind = map == 8 ? IMM_B : map == 10 ? IMM_D : IMM_NONE;
-	} else if (map == 1) {
-		if (op == 0x77 && form != FORM_EVEX)
-			return take_rest(d, in, IMM_NONE);
-		kind = IT_IMM(insn_map_0f[op]) == IMM_B ? IMM_B : IMM_NONE;
-	} else if (map == 3) {
-		kind = IMM_B;
-	} else if (map != 2 && !(form == FORM_EVEX && (map == 5 || map == 6))) {
+	kind = vector_imm(form, map, op);
+	if (kind == IMM_KINDS)
 		return -EINVAL;
-	}
+	if (map == 1 && op == 0x77 && (form == FORM_VEX2 || form == FORM_VEX3))
+		return take_rest(d, in, IMM_NONE); /* VZEROUPPER and VZEROALL have no ModRM */
 	rc = take_modrm(d, in, 0);
 	if (rc)
 		return rc;

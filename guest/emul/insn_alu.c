@@ -49,8 +49,11 @@ static u64 sub(u64 a, u64 b, u64 carry, unsigned size, u64 *flags)
 	return r;
 }
 
-static u64 logic(u64 r, unsigned size, u64 *flags)
+/* OR, XOR, and AND and TEST. */
+static u64 logic(enum insn_op op, u64 a, u64 b, unsigned size, u64 *flags)
 {
+	u64 r = op == INSN_OR ? a | b : op == INSN_XOR ? a ^ b : a & b;
+
 	*flags = (*flags & ~ARITH) | result_flags(r, (size_mask(size) >> 1) + 1);
 	return r;
 }
@@ -94,9 +97,5 @@ u64 insn_alu(enum insn_op op, unsigned size, u64 a, u64 b, u64 *flags)
 		return add(a, b, op == INSN_ADC ? carry : 0, size, flags);
 	if (op == INSN_SUB || op == INSN_CMP || op == INSN_SBB)
 		return sub(a, b, op == INSN_SBB ? carry : 0, size, flags);
-	if (op == INSN_OR)
-		return logic(a | b, size, flags);
-	if (op == INSN_XOR)
-		return logic(a ^ b, size, flags);
-	return logic(a & b, size, flags); /* AND, TEST */
+	return logic(op, a, b, size, flags);
 }

@@ -239,10 +239,20 @@ static int step(const struct insn *in, struct insn_cpu *cpu, const struct insn_e
 	return env->write(env->ctx, element(in, cpu, env, RDI), &v, in->size);
 }
 
+/* The index registers go to the next element. */
+static void next_element(const struct insn *in, struct insn_cpu *cpu)
+{
+	u64 delta = *cpu->rflags & RFLAGS_DF ? 0ull - in->size : in->size;
+
+	if (in->op != INSN_STOS && in->op != INSN_INS)
+		reg_set(cpu, RSI, in->addr_size, cpu->gpr[RSI] + delta);
+	if (in->op != INSN_LODS && in->op != INSN_OUTS)
+		reg_set(cpu, RDI, in->addr_size, cpu->gpr[RDI] + delta);
+}
+
 static int exec_string(const struct insn *in, struct insn_cpu *cpu, const struct insn_env *env)
 {
 	bool rep = in->flags & (INSN_F_REP | INSN_F_REPNE);
-	u64 delta = *cpu->rflags & RFLAGS_DF ? 0ull - in->size : in->size;
 	u64 count = rep ? reg_get(cpu, RCX, in->addr_size) : 1;
 
 	if ((in->op == INSN_INS && !env->port_in) || (in->op == INSN_OUTS && !env->port_out))
@@ -253,10 +263,7 @@ static int exec_string(const struct insn *in, struct insn_cpu *cpu, const struct
 		if (rc)
 			return rc;
 		count--;
-		if (in->op != INSN_STOS && in->op != INSN_INS)
-			reg_set(cpu, RSI, in->addr_size, cpu->gpr[RSI] + delta);
-		if (in->op != INSN_LODS && in->op != INSN_OUTS)
-			reg_set(cpu, RDI, in->addr_size, cpu->gpr[RDI] + delta);
+		next_element(in, cpu);
 		if (rep)
 			reg_set(cpu, RCX, in->addr_size, count);
 	}

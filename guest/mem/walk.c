@@ -75,21 +75,45 @@ static void mark_used(struct gmap *m, gpa_t at, u64 *pte, u64 seen, u64 bits)
 		gmap_mark_dirty(m, at);
 }
 
+/* How far a walk of 8-byte entries has come. */
+struct level {
+	unsigned level;
+	bool pae_top; /* the four entries of 32-bit PAE: no rights, no accessed bit */
+	u64 table;
+};
+
+static bool reserved_set(const struct guest_paging *p, const struct level *l, u64 e)
+{
+	u64 reserved = MASK(51, 0) & ~MASK(p->maxphyaddr - 1, 0);
+
+	return (e & reserved) || (!(p->efer & EFER_NXE) && (e & PTE_NX) && !l->pae_top);
+}
+
+static bool is_leaf(const struct level *l, u64 e)
+{
+	return l->level == 1 || ((e & PTE_PS) && l->level <= 3 && !l->pae_top);
+}
+
+static void restrict_rights(struct rights *r, u64 e)
+{
+	r->write = r->write && (e & PTE_RW);
+	r->user = r->user && (e & PTE_US);
+	r->nx = r->nx || (e & PTE_NX);
+}
+
 static int walk_64(struct gmap *m, const struct guest_paging *p, u64 linear, unsigned access,
 		   struct walk *w)
 {
 	bool long_mode = (p->efer & EFER_LMA) != 0;
-	unsigned level = !long_mode ? 3 : (p->cr4 & CR4_LA57) ? 5 : 4;
-	u64 table = long_mode ? p->cr3 & ADDR_64 : p->cr3 & 0xffffffe0ull;
-	u64 reserved = MASK(51, 0) & ~MASK(p->maxphyaddr - 1, 0);
+	struct level l = { .level = !long_mode ? 3 : (p->cr4 & CR4_LA57) ? 5 : 4,
+			   .pae_top = !long_mode,
+			   .table = p->cr3 & (long_mode ? ADDR_64 : 0xffffffe0ull) };
 	struct rights r = { .write = true, .user = true, .nx = false };
-	bool pae_top = !long_mode;
 
-	for (;; level--) {
-		unsigned shift = 12 + 9 * (level - 1);
-		gpa_t at = table + ((linear >> shift) & 511) * 8;
+	for (;; l.level--, l.pae_top = false) {
+		unsigned shift = 12 + 9 * (l.level - 1);
+		gpa_t at = l.table + ((linear >> shift) & 511) * 8;
 		u64 *pte = (u64 *)gmap_ptr(m, at);
-		bool leaf;
 		u64 e;
 
 		if (!pte)
@@ -99,26 +123,22 @@ static int walk_64(struct gmap *m, const struct guest_paging *p, u64 linear, uns
 		w->val[w->levels++] = e;
 		if (!(e & PTE_P))
 			return page_fault(p, access, w, 0);
-		leaf = level == 1 || ((e & PTE_PS) && level <= 3 && !pae_top);
-		if ((e & reserved) || (!(p->efer & EFER_NXE) && (e & PTE_NX) && !pae_top))
+		if (reserved_set(p, &l, e))
 			return page_fault(p, access, w, PF_P | PF_RSVD);
-		if (!pae_top) {
-			r.write = r.write && (e & PTE_RW);
-			r.user = r.user && (e & PTE_US);
-			r.nx = r.nx || (e & PTE_NX);
-		}
-		if (leaf) {
+		if (!l.pae_top)
+			restrict_rights(&r, e);
+		if (is_leaf(&l, e)) {
+			u64 in_page = MASK(shift - 1, 0);
+
 			if (!allowed(p, access, &r))
 				return page_fault(p, access, w, PF_P);
 			mark_used(m, at, pte, e, access & WALK_WRITE ? PTE_A | PTE_D : PTE_A);
-			w->gpa =
-				(e & ADDR_64 & ~MASK(shift - 1, 0)) | (linear & MASK(shift - 1, 0));
+			w->gpa = (e & ADDR_64 & ~in_page) | (linear & in_page);
 			return 0;
 		}
-		if (!pae_top)
+		if (!l.pae_top)
 			mark_used(m, at, pte, e, PTE_A);
-		pae_top = false;
-		table = e & ADDR_64;
+		l.table = e & ADDR_64;
 	}
 }
 

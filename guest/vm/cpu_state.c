@@ -12,6 +12,22 @@
 #define MSR_MTRR_VAR_LAST 0x20f
 #define MSR_MTRR_DEF	  0x2ff
 
+/* Paging goes on or off: may it, and what becomes of EFER.LMA? */
+static bool switch_paging(const struct cpu_state *s, bool on, u64 *efer)
+{
+	if (on && (*efer & EFER_LME)) {
+		if (!(s->cr4 & CR4_PAE) || s->cs_l)
+			return false;
+		*efer |= EFER_LMA;
+	}
+	if (!on) {
+		if (((*efer & EFER_LMA) && s->cs_l) || (s->cr4 & CR4_PCIDE))
+			return false;
+		*efer &= ~EFER_LMA;
+	}
+	return true;
+}
+
 bool cpu_state_set_cr0(struct cpu_state *s, u64 value)
 {
 	u64 efer = s->efer;
@@ -24,18 +40,8 @@ bool cpu_state_set_cr0(struct cpu_state *s, u64 value)
 		return false;
 	if ((value & CR0_NW) && !(value & CR0_CD))
 		return false;
-	if ((value & CR0_PG) && !(s->cr0 & CR0_PG) && (efer & EFER_LME)) {
-		if (!(s->cr4 & CR4_PAE) || s->cs_l)
-			return false;
-		efer |= EFER_LMA;
-	}
-	if (!(value & CR0_PG) && (s->cr0 & CR0_PG)) {
-		if ((efer & EFER_LMA) && s->cs_l)
-			return false;
-		if (s->cr4 & CR4_PCIDE)
-			return false;
-		efer &= ~EFER_LMA;
-	}
+	if (((value ^ s->cr0) & CR0_PG) && !switch_paging(s, value & CR0_PG, &efer))
+		return false;
 	s->cr0 = value;
 	s->efer = efer;
 	return true;

@@ -15,6 +15,7 @@ enum exit_result {
 
 typedef enum exit_result (*exit_handler)(struct vcpu *v);
 
+/* Handlers, one for each kind of exit: v->exit says what the guest did. */
 enum exit_result exit_io(struct vcpu *v);
 enum exit_result exit_mem(struct vcpu *v);
 enum exit_result exit_cpuid(struct vcpu *v);

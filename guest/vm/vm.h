@@ -85,6 +85,7 @@ struct vm_machine_ops {
 	size_t (*console_input)(struct vm *vm, const u8 *data, size_t len);
 };
 
+/** vm_register_machine() - once, at boot, before the first VM; ops stay the caller's. */
 void vm_register_machine(const struct vm_machine_ops *ops);
 
 /**

@@ -9,6 +9,8 @@
 #include "kernel/base/compiler.h"
 #include "kernel/base/types.h"
 
+/* As the C standard has them. */
+/* As in the C standard. */
 void *memcpy(void *dst, const void *src, size_t n);
 void *memmove(void *dst, const void *src, size_t n);
 void *memset(void *dst, int c, size_t n);

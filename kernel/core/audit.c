@@ -86,6 +86,18 @@ static bool touches(u64 pa, u64 len, const u8 *start, const u8 *end)
 	return ranges_overlap(pa, len, IMAGE_ADDR(start), IMAGE_ADDR(end) - IMAGE_ADDR(start));
 }
 
+/* One more piece of address space with these rights: part of the run before, or a new one. */
+static void note_leaf(struct audit *a, u64 va, u64 len, u64 rights)
+{
+	if (a->run.len && a->run.va + a->run.len == va && a->run.rights == rights &&
+	    window_of(va) == window_of(a->run.va)) {
+		a->run.len += len;
+		return;
+	}
+	flush_run(a);
+	a->run = (struct run){ .va = va, .len = len, .rights = rights };
+}
+
 static void check_leaf(struct audit *a, u64 va, u64 pa, u64 len, u64 rights)
 {
 	bool w = rights & PTE_W, x = !(rights & PTE_NX);
@@ -105,13 +117,7 @@ static void check_leaf(struct audit *a, u64 va, u64 pa, u64 len, u64 rights)
 		fault(a, "executable outside the code", va);
 	if (va >= MMIO_BASE && va < STACK_BASE && !(rights & PTE_PCD))
 		fault(a, "device registers cached", va);
-	if (a->run.len && a->run.va + a->run.len == va && a->run.rights == rights &&
-	    window_of(va) == window_of(a->run.va)) {
-		a->run.len += len;
-		return;
-	}
-	flush_run(a);
-	a->run = (struct run){ .va = va, .len = len, .rights = rights };
+	note_leaf(a, va, len, rights);
 }
 
 /* W and U must be set on every level, NX on any; the cache bits are the leaf's. */

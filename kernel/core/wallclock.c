@@ -52,29 +52,38 @@ static u32 decode(u8 v, u8 status_b)
 	return status_b & RTC_BIN ? v : (u32)(v >> 4) * 10 + (v & 15);
 }
 
-void wallclock_init(void)
+/* Two equal samples without an update in between; an update takes 2 ms at most. */
+static bool rtc_steady(struct rtc_time *a)
 {
-	struct rtc_time a, b;
-	u32 tries = 10000, hour, year, century;
-	u8 sb = rtc_read(0xb);
+	u32 tries = 10000;
+	struct rtc_time b;
 	bool same;
 
-	/* Two equal samples without an update in between; an update takes 2 ms at most. */
 	do {
 		while (tries && (rtc_read(0xa) & RTC_UIP)) {
 			tries--;
 			delay_us(1);
 		}
-		rtc_sample(&a);
+		rtc_sample(a);
 		rtc_sample(&b);
-		same = a.sec == b.sec && a.min == b.min && a.hour == b.hour && a.day == b.day;
+		same = a->sec == b.sec && a->min == b.min && a->hour == b.hour && a->day == b.day;
 	} while (!same && --tries);
+	return tries;
+}
+
+void wallclock_init(void)
+{
+	u8 sb = rtc_read(0xb);
+	u32 hour, year, century;
+	struct rtc_time a;
+	bool steady = rtc_steady(&a);
+
 	hour = decode(a.hour & 0x7f, sb);
 	if (!(sb & RTC_24H))
 		hour = hour % 12 + (a.hour & 0x80 ? 12 : 0);
 	century = decode(a.century, sb);
 	year = decode(a.year, sb) + 100 * (century >= 19 && century <= 21 ? century : 20);
-	if (!tries || !a.month || decode(a.month, sb) > 12 || !a.day) {
+	if (!steady || !a.month || decode(a.month, sb) > 12 || !a.day) {
 		log_warn("clock: the RTC gives no time: counting from 2000-01-01");
 		boot_wall_ns = wallclock_days(2000, 1, 1) * 86400ull * 1000000000ull;
 		return;

@@ -35,6 +35,7 @@ struct igb_vf0 {
 	u64 messages;		   /* statistics of our own */
 };
 
+/** igb_vf0_init() - as after igb_vf0_reset(); *env is copied. */
 void igb_vf0_init(struct igb_vf0 *v, const struct igb_vf0_env *env);
 
 /** igb_vf0_reset() - power-on: as the driver finds a fresh VF. Counters start at 0. */
