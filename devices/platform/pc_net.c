@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The paravirtual NICs of a VM: from its configuration to ports of the switch.
+ */
+#include "devices/net/net.h"
+#include "devices/platform/pc_priv.h"
+#include "devices/platform/pc_virtio.h"
+#include "kernel/base/err.h"
+#include "kernel/base/fmt.h"
+#include "kernel/base/str.h"
+#include "kernel/core/frames.h"
+#include "kernel/core/log.h"
+#include "kernel/core/timer.h"
+
+#define SPEED_MBPS 10000u /* as shown when no rate is set */
+#define NEVER	   (~0ull)
+
+struct pc_nic {
+	struct virtio_net net;
+	struct pc_virtio v;
+	struct vdev vdev;
+	struct timer timer;
+	u64 deadline; /* ns, what the timer is set to (switch's lock) */
+	bool has_port;
+	char name[8];
+};
+
+/* ---- time ----------------------------------------------------------------------------------- */
+
+static u64 nic_now(void *ctx)
+{
+	(void)ctx;
+	return net_now();
+}
+
+/* The earlier of two wishes counts. Locks: the switch's. */
+static void nic_timer(void *ctx, u64 ns)
+{
+	struct pc_nic *nic = ctx;
+	u64 at = net_now() + ns;
+
+	if (at >= nic->deadline)
+		return;
+	nic->deadline = at;
+	if (timer_arm(&nic->timer, tsc_read() + ns_to_tsc(ns)))
+		log_warn("vm %s: %s: timer could not be armed", nic->v.vm->name, nic->name);
+}
+
+static void nic_defer(void *ctx)
+{
+	nic_timer(ctx, 0);
+}
+
+static void nic_due(void *ctx)
+{
+	struct pc_nic *nic = ctx;
+	struct vm *vm = nic->v.vm;
+
+	net_lock();
+	nic->deadline = NEVER;
+	virtio_net_work(&nic->net);
+	net_unlock();
+	spin_lock(&vm->lock);
+	pc_virtio_sync(&nic->v);
+	spin_unlock(&vm->lock);
+}
+
+/* This NIC has room again: whoever waits for room looks whether it was here. */
+static void nic_room(void *ctx)
+{
+	struct pc_nic *nic = ctx;
+	struct vswitch *sw = nic->net.sw;
+
+	for (u32 i = 0; i < VSWITCH_PORTS; i++) {
+		const struct netbe *be = &sw->port[i].be;
+		struct virtio_net *n = be->ctx;
+
+		if (sw->port[i].used && be->ops == virtio_net_be(&nic->net).ops && n->waiting)
+			nic_defer(container_of(n, struct pc_nic, net));
+	}
+}
+
+/* ---- as a device of the VM ------------------------------------------------------------------ */
+
+static void nic_enter(struct pc_virtio *p)
+{
+	(void)p;
+	net_lock();
+}
+
+static void nic_leave(struct pc_virtio *p)
+{
+	(void)p;
+	net_unlock();
+}
+
+static void nic_line_changed(struct pc_virtio *p)
+{
+	nic_defer(container_of(p, struct pc_nic, v));
+}
+
+static void nic_reset(void *state)
+{
+	struct pc_nic *nic = container_of(state, struct pc_nic, net);
+
+	net_lock();
+	virtio_net_reset(&nic->net);
+	nic->net.stopped = false;
+	net_unlock();
+	pc_virtio_sync(&nic->v);
+}
+
+static void nic_quiesce(void *state)
+{
+	struct virtio_net *n = state;
+
+	net_lock();
+	n->stopped = true;
+	virtio_pci_quiesce(&n->dev);
+	net_unlock();
+}
+
+static int nic_resume(void *state)
+{
+	struct pc_nic *nic = container_of(state, struct pc_nic, net);
+	int rc;
+
+	net_lock();
+	nic->net.stopped = false;
+	rc = virtio_net_resume(&nic->net);
+	net_unlock();
+	pc_virtio_sync(&nic->v);
+	return rc;
+}
+
+/* ---- making and undoing --------------------------------------------------------------------- */
+
+static int attach(struct pc_nic *nic, const struct config_net *c)
+{
+	char name[VSWITCH_NAME_LEN];
+	struct vswitch_config port = { .name = name,
+				       .vlan = c->vlan,
+				       .mtu = nic->net.cfg.mtu,
+				       .tx_bps = c->rate_bps,
+				       .rx_bps = c->rate_bps };
+	struct netbe be = virtio_net_be(&nic->net);
+	struct vswitch *sw = net_lock();
+	u32 id = 0;
+	int rc;
+
+	fmt_snprintf(name, sizeof(name), "%s.%s", nic->v.vm->name, nic->name);
+	memcpy(port.mac, c->mac, sizeof(port.mac));
+	rc = vswitch_add(sw, &port, &be, net_now(), &id);
+	if (!rc) {
+		virtio_net_attach(&nic->net, sw, id);
+		nic->has_port = true;
+	}
+	net_unlock();
+	if (rc == -ENOSPC)
+		log_err("vm %s: %s: no free port, the switch has %u", nic->v.vm->name, nic->name,
+			VSWITCH_PORTS);
+	else if (rc)
+		log_err("vm %s: %s: %s", nic->v.vm->name, nic->name, err_name(rc));
+	return rc;
+}
+
+static int build_nic(struct pc *pc, u32 i, const struct config_net *c)
+{
+	static const struct vdev_ops ops = { nic_reset, nic_quiesce, nic_resume };
+	struct vm *vm = pc->vm;
+	struct pc_nic *nic = kalloc(&vm->owner, sizeof(*nic));
+	struct virtio_net_config cfg = { .pairs = c->queues ? c->queues :
+					 (u16)min_u64(vm->vcpus, VIRTIO_NET_MAX_PAIRS),
+					 .mtu = c->mtu ? c->mtu : VIRTIO_NET_MTU,
+					 .packed = !c->no_packed,
+					 .speed_mbps = SPEED_MBPS };
+	struct virtio_net_env env = { .ctx = nic, nic_now, nic_defer, nic_timer, nic_room };
+	struct virtio_env pci;
+	int rc;
+
+	if (!nic)
+		return -ENOMEM;
+	pc->nic[i] = nic;
+	memcpy(cfg.mac, c->mac, sizeof(cfg.mac));
+	if (c->rate_bps)
+		cfg.speed_mbps = (u32)min_u64(c->rate_bps / 1000000, 0x7fffffff);
+	fmt_snprintf(nic->name, sizeof(nic->name), "net%u", i);
+	nic->deadline = NEVER;
+	timer_init(&nic->timer, nic_due, nic);
+	nic->v = (struct pc_virtio){ .vm = vm, .name = nic->name, .enter = nic_enter,
+				     .leave = nic_leave, .line_changed = nic_line_changed };
+	pc_virtio_env(&nic->v, &pci);
+	net_lock();
+	virtio_net_init(&nic->net, &cfg, &env, net_scratch(), &nic->v.mem, &pci);
+	net_unlock();
+	nic->vdev = (struct vdev){ "virtio-net", i, 1, &nic->net, &ops, virtio_net_fields,
+				   virtio_net_nfields };
+	rc = attach(nic, c);
+	if (!rc)
+		rc = pc_virtio_plug(&nic->v, &nic->net.dev, PC_SLOT_NET + i);
+	if (!rc)
+		rc = pc_add_vdev(vm, &nic->vdev);
+	return rc;
+}
+
+int pc_net_build(struct pc *pc)
+{
+	const struct config_vm *c = pc->vm->config;
+	int rc = 0;
+
+	for (u32 i = 0; i < CONFIG_NETS && !rc; i++)
+		if (c->net[i].kind == CONFIG_NET_PV)
+			rc = build_nic(pc, i, &c->net[i]);
+	return rc;
+}
+
+void pc_net_destroy(struct pc *pc)
+{
+	for (u32 i = 0; i < CONFIG_NETS; i++) {
+		struct pc_nic *nic = pc->nic[i];
+
+		if (!nic)
+			continue;
+		/* No port: nobody else's frames reach it; then no timer, and nobody at all does. */
+		if (nic->has_port) {
+			vswitch_remove(net_lock(), nic->net.port);
+			net_unlock();
+		}
+		timer_cancel(&nic->timer);
+		pc_virtio_unplug(&nic->v);
+		kfree(&pc->vm->owner, nic, sizeof(*nic));
+		pc->nic[i] = NULL;
+	}
+}
