@@ -16,6 +16,12 @@ $(B)/guest/initrd.img: $(B)/guest/busybox tools/mkinitrd tools/guest/init \
 		$(wildcard tests/guest-linux/*.sh)
 	@tools/mkinitrd --busybox $< -o $@
 
+# With the drivers of the paravirtual devices.
+VIRTIO_MODULES := virtio_pci,virtio_net
+$(B)/guest/initrd-virtio.img: $(B)/guest/initrd.img
+	@tools/mkinitrd --busybox $(B)/guest/busybox --tree $(B)/guest/modules-stock \
+		--modules $(VIRTIO_MODULES) -o $@
+
 guest-linux: $(B)/guest/vmlinuz-stock $(B)/guest/initrd.img
 
 # The ISO carries the default configuration and its guest.

@@ -44,6 +44,8 @@ struct netbe_ops {
 	enum net_drop (*send)(void *ctx, const struct frame *f);
 	/* flush() - a burst is over: publish, interrupt, ring the doorbell. */
 	void (*flush)(void *ctx);
+	/* link() - NULL, or: the operator wants the link up or down; calls vswitch_set_up(). */
+	void (*link)(void *ctx, bool up);
 };
 
 struct netbe {

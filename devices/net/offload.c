@@ -240,7 +240,7 @@ bool offload_segment(const struct frame *f, void (*emit)(void *ctx, const struct
 		} else {
 			put_be32(l4 + 4, get_be32(l4 + 4) + off);
 			if (off + n < total)
-				l4[13] &= (u8)~(TCP_FIN | TCP_PSH);
+				l4[13] &= (u8) ~(TCP_FIN | TCP_PSH);
 			if (off)
 				l4[13] &= (u8)~TCP_CWR;
 		}

@@ -14,18 +14,25 @@
 
 /* A burst lasts this part of a second, but holds the largest frame and some. */
 #define BURST_PART 100u
-#define BURST_MIN  (2u * 65536u)
+#define BURST_MIN (2u * 65536u)
 
 const char *net_drop_name(enum net_drop why)
 {
 	static const char *const name[NET_DROPS] = {
-		[NET_OK] = "ok",		 [NET_DROP_RUNT] = "runt",
-		[NET_DROP_OVERSIZE] = "oversize", [NET_DROP_OFFLOAD] = "offload",
-		[NET_DROP_SPOOF] = "spoof",	 [NET_DROP_VLAN] = "vlan",
-		[NET_DROP_STORM] = "storm",	 [NET_DROP_RATE] = "rate",
-		[NET_DROP_LINK] = "link",	 [NET_DROP_BUFFER] = "buffer",
-		[NET_DROP_FILTER] = "filter",	 [NET_DROP_RESERVED] = "reserved",
-		[NET_DROP_RING] = "ring",	 [NET_DROP_STALLED] = "stalled",
+		[NET_OK] = "ok",
+		[NET_DROP_RUNT] = "runt",
+		[NET_DROP_OVERSIZE] = "oversize",
+		[NET_DROP_OFFLOAD] = "offload",
+		[NET_DROP_SPOOF] = "spoof",
+		[NET_DROP_VLAN] = "vlan",
+		[NET_DROP_STORM] = "storm",
+		[NET_DROP_RATE] = "rate",
+		[NET_DROP_LINK] = "link",
+		[NET_DROP_BUFFER] = "buffer",
+		[NET_DROP_FILTER] = "filter",
+		[NET_DROP_RESERVED] = "reserved",
+		[NET_DROP_RING] = "ring",
+		[NET_DROP_STALLED] = "stalled",
 	};
 
 	return name[why];
@@ -188,7 +195,7 @@ int vswitch_add(struct vswitch *sw, const struct vswitch_config *cfg, const stru
 void vswitch_remove(struct vswitch *sw, u32 id)
 {
 	forget(sw, id, true);
-	sw->port[id].used = false;
+	sw->port[id].used = sw->port[id].up = false;
 	sw->flush &= ~BIT(id);
 	if (sw->mirror == id)
 		sw->mirror = VSWITCH_NO_PORT;
@@ -287,10 +294,10 @@ static void hand_over(void *ctx, const struct frame *f)
 
 static void finish_and_hand_over(struct vswitch *sw, const struct frame *f, u32 caps)
 {
-	u32 need = f->gso == FRAME_TCP4 ? NETBE_TCP4 :
-		   f->gso == FRAME_TCP6 ? NETBE_TCP6 :
-		   f->gso == FRAME_UDP	? NETBE_UDP :
-					  0;
+	u32 need = f->gso == FRAME_TCP4   ? NETBE_TCP4
+		   : f->gso == FRAME_TCP6 ? NETBE_TCP6
+		   : f->gso == FRAME_UDP  ? NETBE_UDP
+					  : 0;
 	struct frame done;
 
 	if (need & ~caps) {

@@ -3,7 +3,7 @@
  * The paravirtual NICs of a VM: from its configuration to ports of the switch.
  */
 #include "devices/net/net.h"
-#include "devices/platform/pc_priv.h"
+#include "devices/platform/pc.h"
 #include "devices/platform/pc_virtio.h"
 #include "kernel/base/err.h"
 #include "kernel/base/fmt.h"
@@ -13,7 +13,7 @@
 #include "kernel/core/timer.h"
 
 #define SPEED_MBPS 10000u /* as shown when no rate is set */
-#define NEVER	   (~0ull)
+#define NEVER (~0ull)
 
 struct pc_nic {
 	struct virtio_net net;
@@ -24,6 +24,9 @@ struct pc_nic {
 	bool has_port;
 	char name[8];
 };
+
+/* By VM and number; a VM's are its control's, which builds and destroys. */
+static struct pc_nic *nics[VM_MAX][CONFIG_NETS];
 
 /* ---- time ----------------------------------------------------------------------------------- */
 
@@ -156,44 +159,42 @@ static int attach(struct pc_nic *nic, const struct config_net *c)
 		nic->has_port = true;
 	}
 	net_unlock();
-	if (rc == -ENOSPC)
-		log_err("vm %s: %s: no free port, the switch has %u", nic->v.vm->name, nic->name,
-			VSWITCH_PORTS);
-	else if (rc)
-		log_err("vm %s: %s: %s", nic->v.vm->name, nic->name, err_name(rc));
 	return rc;
 }
 
-static int build_nic(struct pc *pc, u32 i, const struct config_net *c)
+static int build_nic(struct vm *vm, u32 i, const struct config_net *c)
 {
 	static const struct vdev_ops ops = { nic_reset, nic_quiesce, nic_resume };
-	struct vm *vm = pc->vm;
 	struct pc_nic *nic = kalloc(&vm->owner, sizeof(*nic));
-	struct virtio_net_config cfg = { .pairs = c->queues ? c->queues :
-					 (u16)min_u64(vm->vcpus, VIRTIO_NET_MAX_PAIRS),
-					 .mtu = c->mtu ? c->mtu : VIRTIO_NET_MTU,
-					 .packed = !c->no_packed,
-					 .speed_mbps = SPEED_MBPS };
+	struct virtio_net_config cfg = {
+		.pairs = (u16)(c->queues ? c->queues : min_u64(vm->vcpus, VIRTIO_NET_MAX_PAIRS)),
+		.mtu = c->mtu ? c->mtu : VIRTIO_NET_MTU,
+		.packed = !c->no_packed,
+		.speed_mbps = SPEED_MBPS
+	};
 	struct virtio_net_env env = { .ctx = nic, nic_now, nic_defer, nic_timer, nic_room };
 	struct virtio_env pci;
 	int rc;
 
 	if (!nic)
 		return -ENOMEM;
-	pc->nic[i] = nic;
+	nics[vm->index][i] = nic;
 	memcpy(cfg.mac, c->mac, sizeof(cfg.mac));
 	if (c->rate_bps)
 		cfg.speed_mbps = (u32)min_u64(c->rate_bps / 1000000, 0x7fffffff);
 	fmt_snprintf(nic->name, sizeof(nic->name), "net%u", i);
 	nic->deadline = NEVER;
 	timer_init(&nic->timer, nic_due, nic);
-	nic->v = (struct pc_virtio){ .vm = vm, .name = nic->name, .enter = nic_enter,
-				     .leave = nic_leave, .line_changed = nic_line_changed };
+	nic->v = (struct pc_virtio){ .vm = vm,
+				     .name = nic->name,
+				     .enter = nic_enter,
+				     .leave = nic_leave,
+				     .line_changed = nic_line_changed };
 	pc_virtio_env(&nic->v, &pci);
 	net_lock();
 	virtio_net_init(&nic->net, &cfg, &env, net_scratch(), &nic->v.mem, &pci);
 	net_unlock();
-	nic->vdev = (struct vdev){ "virtio-net", i, 1, &nic->net, &ops, virtio_net_fields,
+	nic->vdev = (struct vdev){ "virtio-net",      i, 1, &nic->net, &ops, virtio_net_fields,
 				   virtio_net_nfields };
 	rc = attach(nic, c);
 	if (!rc)
@@ -203,32 +204,50 @@ static int build_nic(struct pc *pc, u32 i, const struct config_net *c)
 	return rc;
 }
 
-int pc_net_build(struct pc *pc)
+static int build(struct vm *vm, char *why, size_t why_size)
 {
-	const struct config_vm *c = pc->vm->config;
+	const struct config_vm *c = vm->config;
 	int rc = 0;
 
-	for (u32 i = 0; i < CONFIG_NETS && !rc; i++)
-		if (c->net[i].kind == CONFIG_NET_PV)
-			rc = build_nic(pc, i, &c->net[i]);
+	for (u32 i = 0; i < CONFIG_NETS && !rc; i++) {
+		if (c->net[i].kind != CONFIG_NET_PV)
+			continue;
+		rc = build_nic(vm, i, &c->net[i]);
+		if (rc == -ENOSPC)
+			fmt_snprintf(why, why_size, "net%u: the switch has no port left of its %u",
+				     i, VSWITCH_PORTS);
+		else if (rc == -EEXIST)
+			fmt_snprintf(why, why_size, "net%u: another port has this address", i);
+		else if (rc)
+			fmt_snprintf(why, why_size, "net%u: %s", i, err_name(rc));
+	}
 	return rc;
 }
 
-void pc_net_destroy(struct pc *pc)
+static void destroy(struct vm *vm)
 {
 	for (u32 i = 0; i < CONFIG_NETS; i++) {
-		struct pc_nic *nic = pc->nic[i];
+		struct pc_nic *nic = nics[vm->index][i];
+		struct vswitch *sw;
 
 		if (!nic)
 			continue;
 		/* No port: nobody else's frames reach it; then no timer, and nobody at all does. */
-		if (nic->has_port) {
-			vswitch_remove(net_lock(), nic->net.port);
-			net_unlock();
-		}
+		sw = net_lock();
+		nic->net.stopped = true;
+		if (nic->has_port)
+			vswitch_remove(sw, nic->net.port);
+		net_unlock();
 		timer_cancel(&nic->timer);
 		pc_virtio_unplug(&nic->v);
-		kfree(&pc->vm->owner, nic, sizeof(*nic));
-		pc->nic[i] = NULL;
+		kfree(&vm->owner, nic, sizeof(*nic));
+		nics[vm->index][i] = NULL;
 	}
+}
+
+void pc_net_init(void)
+{
+	static const struct pc_part part = { build, destroy };
+
+	pc_register_part(&part);
 }

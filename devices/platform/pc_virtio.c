@@ -49,8 +49,9 @@ static void bar_io(void *ctx, u64 off, unsigned size, bool write, u64 *value)
 static void bar_map(void *ctx, unsigned bar, u64 base, u64 size)
 {
 	struct pc_virtio *p = ctx;
-	const struct io_region r = { .base = base, .len = size, .name = p->name, .fn = bar_io,
-				     .ctx = p };
+	const struct io_region r = {
+		.base = base, .len = size, .name = p->name, .fn = bar_io, .ctx = p
+	};
 	int rc = io_bus_add(&p->vm->mmio, &r);
 
 	(void)bar;

@@ -10,6 +10,9 @@
 #include "devices/virtio/virtio_pci.h"
 #include "guest/vm/vm.h"
 
+/* Device numbers on the root bus. */
+#define PC_SLOT_NET 4u /* and the next CONFIG_NETS - 1 */
+
 struct pc_virtio {
 	struct vm *vm;
 	struct virtio_dev *dev;
@@ -37,5 +40,8 @@ void pc_virtio_unplug(struct pc_virtio *p);
 
 /** pc_virtio_sync() - drive the interrupt line. Locks: vm->lock held. */
 void pc_virtio_sync(struct pc_virtio *p);
+
+/** pc_net_init() - VMs get their paravirtual NICs from now on. Once at boot. */
+void pc_net_init(void);
 
 #endif

@@ -12,15 +12,15 @@
 #include "kernel/base/str.h"
 
 /* The header of each packet (Virtio 1.2 §5.1.6). */
-#define HDR_LEN	       12u
+#define HDR_LEN 12u
 #define HDR_NEEDS_CSUM 1u
 #define HDR_DATA_VALID 2u
-#define HDR_ECN	       0x80u
+#define HDR_ECN 0x80u
 
 #define CONFIG_LEN 17u
 
-#define RX_QUEUE(pair) ((pair) * 2u)
-#define TX_QUEUE(pair) ((pair) * 2u + 1u)
+#define RX_QUEUE(pair) ((pair)*2u)
+#define TX_QUEUE(pair) ((pair)*2u + 1u)
 
 /* ---- negotiation, registers ----------------------------------------------------------------- */
 
@@ -207,6 +207,8 @@ static bool transmit_queue(struct virtio_net *n, unsigned pair)
 
 void virtio_net_work(struct virtio_net *n)
 {
+	if (n->stopped)
+		return;
 	for (unsigned pair = 0; pair < n->cfg.pairs; pair++) {
 		if (!(n->pending >> pair & 1))
 			continue;
@@ -260,9 +262,9 @@ static void fill_header(const struct virtio_net *n, const struct frame *f, u16 b
 	}
 	if (f->gso != FRAME_NO_GSO) {
 		u32 tcp = f->csum_start + 12u;
-		u32 l4 = f->gso == FRAME_UDP ? 8u :
-			 tcp < f->head_len   ? (u32)(f->head[tcp] >> 4) * 4u :
-					       20u;
+		u32 l4 = f->gso == FRAME_UDP ? 8u
+			 : tcp < f->head_len ? (u32)(f->head[tcp] >> 4) * 4u
+					     : 20u;
 
 		h[1] = f->gso;
 		if ((f->flags & FRAME_ECN) && virtio_has(&n->dev, VIRTIO_NET_F_GUEST_ECN))
@@ -365,9 +367,9 @@ static enum net_drop be_send(void *ctx, const struct frame *f)
 	queue = RX_QUEUE(pair);
 	if (!n->dev.vq[queue].running)
 		return NET_DROP_STALLED;
-	rc = receive(n, queue, f);
+	rc = n->stopped ? NET_DROP_BUFFER : receive(n, queue, f);
 	/* Ask for a kick, and look once more: buffers may have come in between. */
-	if (rc == NET_DROP_BUFFER && virtq_kicks_on(&n->dev.vq[queue]))
+	if (rc == NET_DROP_BUFFER && !n->stopped && virtq_kicks_on(&n->dev.vq[queue]))
 		rc = receive(n, queue, f);
 	if (!rc)
 		n->received |= 1u << pair;
@@ -384,9 +386,14 @@ static void be_flush(void *ctx)
 	n->received = 0;
 }
 
+static void be_link(void *ctx, bool up)
+{
+	virtio_net_set_link(ctx, up);
+}
+
 struct netbe virtio_net_be(struct virtio_net *n)
 {
-	static const struct netbe_ops ops = { be_caps, be_send, be_flush };
+	static const struct netbe_ops ops = { be_caps, be_send, be_flush, be_link };
 
 	return (struct netbe){ &ops, n };
 }

@@ -40,7 +40,7 @@ struct virtio_net_scratch {
 struct virtio_net_env {
 	void *ctx;
 	u64 (*now)(void *ctx); /* ns */
-	/* defer() - virtio_net_work() soon, on this CPU. timer() - in ns nanoseconds at the latest. */
+	/* defer() - virtio_net_work() soon, on this CPU; timer() - in ns at the latest. */
 	void (*defer)(void *ctx);
 	void (*timer)(void *ctx, u64 ns);
 	/* room() - this NIC can receive again: virtio_net_work() of those that wait for it. */
@@ -64,6 +64,7 @@ struct virtio_net {
 	struct virtio_net_config cfg;
 	u32 pending;	  /* bit per pair: its transmit queue has or may have work */
 	u32 received;	  /* bit per pair: chains pushed, not flushed */
+	bool stopped;	  /* nothing of the guest's is touched: paused, or going away */
 	bool waiting;	  /* its frame in front waits for room at the receiver */
 	bool dry;	  /* a receive queue asked to be kicked */
 	u64 dry_since;	  /* ns */
@@ -87,7 +88,7 @@ void virtio_net_init(struct virtio_net *n, const struct virtio_net_config *cfg,
 void virtio_net_attach(struct virtio_net *n, struct vswitch *sw, u32 port);
 struct netbe virtio_net_be(struct virtio_net *n);
 
-/** virtio_net_work() - at most VIRTIO_NET_BATCH chains per queue; asks to be called again itself. */
+/** virtio_net_work() - at most VIRTIO_NET_BATCH chains per queue; more: asks to be called again. */
 void virtio_net_work(struct virtio_net *n);
 
 /** virtio_net_set_link() - carrier, as the guest sees it. */
@@ -98,7 +99,7 @@ void virtio_net_announce(struct virtio_net *n);
 
 /** virtio_net_reset() - to power-on: no driver. */
 void virtio_net_reset(struct virtio_net *n);
-/** virtio_net_resume() - check the loaded fields, go on; -EINVAL. virtio_pci_quiesce() came first. */
+/** virtio_net_resume() - check the loaded fields, go on; -EINVAL. */
 int MUST_CHECK virtio_net_resume(struct virtio_net *n);
 
 extern const struct vmstate_field virtio_net_fields[];

@@ -8,16 +8,16 @@
 #include "kernel/base/bytes.h"
 #include "kernel/base/str.h"
 
-#define CLASS_RX       0u
-#define CLASS_MAC      1u
-#define CLASS_VLAN     2u
+#define CLASS_RX 0u
+#define CLASS_MAC 1u
+#define CLASS_VLAN 2u
 #define CLASS_ANNOUNCE 3u
-#define CLASS_MQ       4u
+#define CLASS_MQ 4u
 
 #define MAC_TABLE_SET 0u
-#define MAC_ADDR_SET  1u
-#define VLAN_ADD      0u
-#define VLAN_DEL      1u
+#define MAC_ADDR_SET 1u
+#define VLAN_ADD 0u
+#define VLAN_DEL 1u
 
 /* The largest command: two tables of addresses. */
 #define COMMAND_MAX (2u + 2u * 4u + VIRTIO_NET_MACS * 6u)
@@ -89,8 +89,8 @@ static bool command(struct virtio_net *n, struct reader *r)
 		v = reader_u16(r);
 		if (cmd > VLAN_DEL || r->overrun || v >= VSWITCH_VLANS)
 			return false;
-		n->vlans[v / 8] = (u8)(cmd == VLAN_ADD ? n->vlans[v / 8] | 1u << v % 8 :
-							 n->vlans[v / 8] & ~(1u << v % 8));
+		n->vlans[v / 8] = (u8)(cmd == VLAN_ADD ? n->vlans[v / 8] | 1u << v % 8
+						       : n->vlans[v / 8] & ~(1u << v % 8));
 		return true;
 	case CLASS_ANNOUNCE:
 		n->link &= (u16)~VIRTIO_NET_S_ANNOUNCE;

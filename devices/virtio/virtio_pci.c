@@ -10,35 +10,35 @@
 #include "kernel/base/err.h"
 #include "kernel/base/str.h"
 
-#define VENDOR	    0x1af4
+#define VENDOR 0x1af4
 #define DEVICE_BASE 0x1040
-#define SUBDEVICE   0x1100
-#define REVISION    1
+#define SUBDEVICE 0x1100
+#define REVISION 1
 
 /* Types of the vendor capability (§4.1.4). */
 #define CAP_COMMON 1u
 #define CAP_NOTIFY 2u
-#define CAP_ISR	   3u
+#define CAP_ISR 3u
 #define CAP_DEVICE 4u
 #define CAP_ACCESS 5u
 
 #define BAR_COMMON 0x0000u
-#define BAR_ISR	   0x1000u
+#define BAR_ISR 0x1000u
 #define BAR_DEVICE 0x2000u
 #define BAR_NOTIFY 0x3000u
-#define BAR_TABLE  0x4000u
-#define BAR_PBA	   0x5000u
+#define BAR_TABLE 0x4000u
+#define BAR_PBA 0x5000u
 #define NOTIFY_STEP 4u
 
 #define COMMON_LEN 0x3cu
 
-#define ISR_QUEUE  0x01u
+#define ISR_QUEUE 0x01u
 #define ISR_CONFIG 0x02u
 
 #define STATUS_DRIVER_BITS 0x8fu /* those a driver sets: FAILED and the four steps */
 
 #define RING_FEATURES                                                                      \
-	(BIT(VIRTIO_F_INDIRECT_DESC) | BIT(VIRTIO_F_EVENT_IDX) | BIT(VIRTIO_F_VERSION_1) |  \
+	(BIT(VIRTIO_F_INDIRECT_DESC) | BIT(VIRTIO_F_EVENT_IDX) | BIT(VIRTIO_F_VERSION_1) | \
 	 BIT(VIRTIO_F_RING_PACKED) | BIT(VIRTIO_F_IN_ORDER) | BIT(VIRTIO_F_RING_RESET))
 
 /* ---- interrupts ----------------------------------------------------------------------------- */
@@ -297,9 +297,8 @@ static u64 common_read(struct virtio_dev *d, u32 off, unsigned size)
 	case 0x08:
 		return d->driver_feature_sel;
 	case 0x0c:
-		return d->driver_feature_sel > 1 ?
-			       0 :
-			       (u32)(d->features >> d->driver_feature_sel * 32);
+		return d->driver_feature_sel > 1 ? 0
+						 : (u32)(d->features >> d->driver_feature_sel * 32);
 	case 0x10:
 		return d->config_vector;
 	case 0x12:

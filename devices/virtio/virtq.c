@@ -14,19 +14,19 @@
 
 #define DESC_BYTES 16u
 
-#define DESC_NEXT     0x0001u
-#define DESC_WRITE    0x0002u
+#define DESC_NEXT 0x0001u
+#define DESC_WRITE 0x0002u
 #define DESC_INDIRECT 0x0004u
-#define DESC_AVAIL    0x0080u /* packed */
-#define DESC_USED     0x8000u
+#define DESC_AVAIL 0x0080u /* packed */
+#define DESC_USED 0x8000u
 
 #define AVAIL_NO_INTERRUPT 1u
-#define USED_NO_NOTIFY	   1u
+#define USED_NO_NOTIFY 1u
 
 /* Event suppression of packed rings (Virtio 1.2 §2.8.14). */
-#define EVENT_ENABLE  0u
+#define EVENT_ENABLE 0u
 #define EVENT_DISABLE 1u
-#define EVENT_DESC    2u
+#define EVENT_DESC 2u
 
 struct desc {
 	u64 addr;

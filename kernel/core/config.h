@@ -29,6 +29,9 @@ struct config_net {
 	char nic[CONFIG_NAME_LEN];
 	u16 vlan;      /* 0: none */
 	u64 rate_bps;  /* 0: no limit */
+	u8 queues;     /* pv: pairs of queues, 0: one per vCPU */
+	u16 mtu;       /* pv: 0: the default */
+	bool no_packed; /* pv: split rings only */
 };
 
 struct config_nic {

@@ -311,7 +311,25 @@ static const char *set_net_option(struct config_net *net, struct slice name, str
 		net->rate_bps = n;
 		return NULL;
 	}
-	return "options out of nic= mac= vlan= rate=";
+	if (slice_is(name, "queues")) {
+		if (!value_u64(v, 1, 4, &n))
+			return "queues=1 to 4";
+		net->queues = (u8)n;
+		return NULL;
+	}
+	if (slice_is(name, "mtu")) {
+		if (!value_u64(v, 68, 9000, &n))
+			return "mtu=68 to 9000";
+		net->mtu = (u16)n;
+		return NULL;
+	}
+	if (slice_is(name, "packed")) {
+		bool on = true;
+
+		net->no_packed = !value_bool(v, &on) || !on;
+		return value_bool(v, &on) ? NULL : "packed=yes or packed=no";
+	}
+	return "options out of nic= mac= vlan= rate= queues= mtu= packed=";
 }
 
 static const char *set_net(struct config_parser *p, u32 key, struct slice v)
@@ -335,6 +353,8 @@ static const char *set_net(struct config_parser *p, u32 key, struct slice v)
 		return "complete: mac= is missing";
 	if (net->kind == CONFIG_NET_VF && !net->nic[0])
 		return "complete: vf needs nic=NAME";
+	if (net->kind == CONFIG_NET_VF && (net->queues || net->mtu || net->no_packed))
+		return "without queues=, mtu=, packed=: a vf has its own";
 	if (net->kind == CONFIG_NET_PV && net->nic[0])
 		return "without nic=: pv is attached to the switch";
 	return NULL;

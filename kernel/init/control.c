@@ -9,6 +9,7 @@
 #include "kernel/core/ctl_host.h"
 #include "kernel/core/trace.h"
 #include "kernel/init/ctl_iommu.h"
+#include "kernel/init/ctl_net.h"
 
 int control_init(const struct config *config, const struct acpi_info *acpi)
 {
@@ -20,6 +21,8 @@ int control_init(const struct config *config, const struct acpi_info *acpi)
 		rc = ctl_vm_init(console_ctl(), config);
 	if (!rc)
 		rc = ctl_iommu_init(console_ctl());
+	if (!rc)
+		rc = ctl_net_init(console_ctl());
 	if (!rc)
 		console_init(config, acpi);
 	return rc;

@@ -6,7 +6,9 @@
 
 #include "arch/hvm.h"
 #include "arch/x86/cpu.h"
+#include "devices/net/net.h"
 #include "devices/platform/pc.h"
+#include "devices/platform/pc_virtio.h"
 #include "devices/sriov/nics.h"
 #include "guest/vm/vm.h"
 #include "kernel/base/atomic.h"
@@ -107,7 +109,11 @@ int vms_init(const struct boot_info *b, char *text, size_t size)
 	read_config();
 	if (backend)
 		vm_init(backend, caps.vendor_amd, &modules);
+	err = net_init();
+	if (err)
+		return err;
 	pc_init();
+	pc_net_init();
 	(void)nics_init(&config); /* what does not start is said, and its guests will say so */
 	err = control_init(&config, platform_tables());
 	if (err)

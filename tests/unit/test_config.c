@@ -293,7 +293,7 @@ TEST(vm_values)
 		  "net0: 'pv rate=1K' must be rate= bits per second from 1M to "
 		  "400G" },
 		{ "net0 = pv speed=1", "net0: 'pv speed=1' must be options out of nic= mac= vlan= "
-				       "rate=" },
+				       "rate= queues= mtu= packed=" },
 		{ "net0 = pv fast",
 		  "net0: 'pv fast' must be vf or pv and then name=value options" },
 		{ "net4 = pv",

@@ -48,7 +48,7 @@ static void flushed(void *ctx)
 	((struct got *)ctx)->flushes++;
 }
 
-static const struct netbe_ops ops = { caps, take, flushed };
+static const struct netbe_ops ops = { caps, take, flushed, NULL };
 
 static void add(unsigned i, struct vswitch_config c)
 {

@@ -189,7 +189,7 @@ static void be_flush(void *ctx)
 
 struct netbe igb_netbe(struct igb *g)
 {
-	static const struct netbe_ops ops = { be_caps, be_send, be_flush };
+	static const struct netbe_ops ops = { be_caps, be_send, be_flush, NULL };
 
 	return (struct netbe){ .ops = &ops, .ctx = g };
 }
