@@ -85,9 +85,11 @@ struct iommu_table iommu_table(const struct iommu_domain *d)
 int iommu_domain_open_locked(u16 id, const struct iommu_client *c)
 {
 	struct iommu_domain *d = &iommu.domain[id];
-	struct pgtable_env env = {
-		.ctx = d, .alloc = table_alloc, .free = table_free, .map = table_map, .cas = table_cas
-	};
+	struct pgtable_env env = { .ctx = d,
+				   .alloc = table_alloc,
+				   .free = table_free,
+				   .map = table_map,
+				   .cas = table_cas };
 	int err;
 
 	memset(d, 0, sizeof(*d));
@@ -100,7 +102,7 @@ int iommu_domain_open_locked(u16 id, const struct iommu_client *c)
 	return err;
 }
 
-/* ---- failures --------------------------------------------------------------------------------- */
+/* ---- failures ------------------------------------------------------------------------------- */
 
 void iommu_master(u16 bdf, bool on)
 {
@@ -118,8 +120,9 @@ void iommu_unit_failed_locked(u32 unit)
 
 	lock_assert_held(&iommu.lock);
 	if (!u->broken)
-		log_err("iommu: unit %u at %#lx does not answer within %u ms: its devices are detached", unit,
-			u->mmio, IOMMU_WAIT_US / 1000);
+		log_err("iommu: unit %u at %#lx does not answer within %u ms: its devices are "
+			"detached",
+			unit, u->mmio, IOMMU_WAIT_US / 1000);
 	u->broken = true;
 	for (u32 i = 0; i < IOMMU_DEVICES; i++) {
 		struct iommu_dev *v = &iommu.dev[i];
@@ -183,7 +186,7 @@ static int finish_change_locked(struct iommu_domain *d, struct pgtable_change *c
 	return err;
 }
 
-/* ---- domains ------------------------------------------------------------------------------------- */
+/* ---- domains -------------------------------------------------------------------------------- */
 
 bool iommu_present(void)
 {
@@ -212,7 +215,7 @@ u64 iommu_limit(void)
 
 int iommu_domain_create(const struct iommu_client *c, struct iommu_domain **out)
 {
-	u32 end = (u32)min_u64(DOMAINS, iommu.common.domain_ids);
+	u16 end = (u16)min_u64(DOMAINS, iommu.common.domain_ids);
 	int err = -ENOSPC;
 
 	if (!iommu.driver)
@@ -338,7 +341,7 @@ int iommu_lookup(struct iommu_domain *d, iova_t iova, hpa_t *hpa, u64 *left)
 	return 0;
 }
 
-/* ---- devices ---------------------------------------------------------------------------------------- */
+/* ---- devices -------------------------------------------------------------------------------- */
 
 struct iommu_dev *iommu_dev_find_locked(u16 bdf)
 {
@@ -354,7 +357,9 @@ int iommu_reserve_locked(struct iommu_domain *d, u16 bdf)
 	u32 at = 0;
 
 	while ((r = resv_next(&iommu.resv, bdf, &at))) {
-		struct pgtable_map m = { .va = r->base, .hpa = r->base, .len = r->len, .attrs = r->rights };
+		struct pgtable_map m = {
+			.va = r->base, .hpa = r->base, .len = r->len, .attrs = r->rights
+		};
 		struct pgtable_change c = { 0 };
 		/* Regions may overlap; they are one to one, so mapping over is right. */
 		int err = pgtable_remap(&d->pt, &m, &c);
@@ -375,7 +380,7 @@ static struct iommu_domain *firmware_domain(u16 bdf)
 	for (u32 id = DOMAIN_FIRST; id < DOMAINS; id++)
 		if (iommu.domain[id].used && strcmp(iommu.domain[id].name, name) == 0)
 			return &iommu.domain[id];
-	for (u16 id = DOMAIN_FIRST; id < DOMAINS && id < iommu.common.domain_ids; id++) {
+	for (u16 id = DOMAIN_FIRST; id < min_u64(DOMAINS, iommu.common.domain_ids); id++) {
 		struct iommu_client c = { .name = name, .account = hv_owner() };
 
 		if (iommu.domain[id].used)
@@ -434,7 +439,8 @@ int iommu_check(u16 bdf, char *why, size_t why_size)
 	if (resv_has(&iommu.resv, bdf))
 		return fmt_snprintf(why, why_size, "firmware keeps memory mapped for it"), -EPERM;
 	if (alias != bdf || shares_id(bdf))
-		return fmt_snprintf(why, why_size, "it shares its requester id with others"), -ENOTSUP;
+		return fmt_snprintf(why, why_size, "it shares its requester id with others"),
+		       -ENOTSUP;
 	if (!iommu.common.irqs)
 		return fmt_snprintf(why, why_size, "the IOMMU does not remap interrupts"), -ENOTSUP;
 	return 0;

@@ -17,6 +17,7 @@
 #ifndef IOMMU_IOMMU_H
 #define IOMMU_IOMMU_H
 
+#include "iommu/resv.h"
 #include "kernel/base/compiler.h"
 #include "kernel/base/types.h"
 #include "kernel/mm/pgfmt.h"
@@ -29,8 +30,8 @@ struct iommu_domain;
 #define IOMMU_DEVICES  512  /* functions attached at a time */
 
 /* Interrupt messages go here: no domain can map it, no DMA is translated there. */
-#define IOMMU_MSI_BASE 0xfee00000ull
-#define IOMMU_MSI_SIZE 0x00100000ull
+#define IOMMU_MSI_BASE RESV_MSI_BASE
+#define IOMMU_MSI_SIZE RESV_MSI_SIZE
 
 /* ---- boot ---------------------------------------------------------------------------------- */
 

@@ -4,7 +4,6 @@
  */
 #include "iommu/resv.h"
 
-#include "iommu/iommu.h"
 #include "kernel/base/bits.h"
 #include "kernel/base/err.h"
 
@@ -15,7 +14,7 @@ int resv_add(struct resv *r, const struct resv_region *n)
 
 	if (n->len == 0 || !is_aligned(n->base | n->len, PAGE_SIZE) || n->last < n->first ||
 	    !checked_add(n->base, n->len, &end) ||
-	    ranges_overlap(n->base, n->len, IOMMU_MSI_BASE, IOMMU_MSI_SIZE))
+	    ranges_overlap(n->base, n->len, RESV_MSI_BASE, RESV_MSI_SIZE))
 		return -EINVAL;
 	if (last && last->base == n->base && last->len == n->len && last->rights == n->rights &&
 	    last->last + 1 == n->first) {

@@ -10,6 +10,10 @@
 
 #define RESV_REGIONS 128
 
+/* Interrupt messages go here; it is never memory. */
+#define RESV_MSI_BASE 0xfee00000ull
+#define RESV_MSI_SIZE 0x00100000ull
+
 struct resv_region {
 	hpa_t base;
 	u64 len;   /* multiples of 4 KiB */

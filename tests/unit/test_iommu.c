@@ -10,7 +10,7 @@
 
 #include <stdarg.h>
 
-/* ---- the hypervisor below ----------------------------------------------------------------------- */
+/* ---- the hypervisor below ------------------------------------------------------------------- */
 
 static struct pool_owner account;
 #define FRAMES 512
@@ -107,7 +107,7 @@ void pci_write(u16 bdf, u16 off, u8 size, u32 v)
 	command[bdf] = (u16)v;
 }
 
-/* ---- a unit ---------------------------------------------------------------------------------------- */
+/* ---- a unit --------------------------------------------------------------------------------- */
 
 #define UNITS 2
 #define CACHE 64
@@ -248,7 +248,7 @@ static bool reach(u16 bdf, u64 iova, bool write, hpa_t *hpa)
 	return true;
 }
 
-/* ---- tests ------------------------------------------------------------------------------------------- */
+/* ---- tests ---------------------------------------------------------------------------------- */
 
 static u16 broken_bdf[8];
 static u32 nbroken;
@@ -275,8 +275,12 @@ static void begin(void)
 	nbroken = 0;
 	nbridges = 0;
 	iommu.driver = &model;
-	iommu.common = (struct iommu_common){ .fmt = &vtd_fmt3, .max_leaf = SIZE_2M, .bits = 39,
-					      .domain_ids = 16, .coherent = true, .irqs = true,
+	iommu.common = (struct iommu_common){ .fmt = &vtd_fmt3,
+					      .max_leaf = SIZE_2M,
+					      .bits = 39,
+					      .domain_ids = 16,
+					      .coherent = true,
+					      .irqs = true,
 					      .units = UNITS };
 	spin_lock(&iommu.lock);
 	CHECK_EQ(iommu_domain_open_locked(DOMAIN_EMPTY, &c), 0);
@@ -350,7 +354,10 @@ TEST(bad_ranges)
 TEST(random_history)
 {
 	struct iommu_domain *d[2];
-	struct { hpa_t hpa; u64 rights; } want[2][64] = { 0 };
+	struct {
+		hpa_t hpa;
+		u64 rights;
+	} want[2][64] = { 0 };
 	static const u16 bdf[4] = { 0x100, 0x1100, 0x108, 0x1108 };
 	int where[4] = { -1, -1, -1, -1 };
 	u32 seed = 1;
@@ -527,8 +534,11 @@ TEST(refusals)
 	CHECK(iommu_check(0x2100, why, sizeof(why)) == -ENODEV);
 	CHECK_STR(why, "no IOMMU serves it");
 	bridges[0] = (struct pci_func){ .header = 1, .secondary = 2, .subordinate = 3 };
-	bridges[1] = (struct pci_func){ .header = 1, .secondary = 4, .subordinate = 4,
-					.cap_pcie = 0x40, .pcie_type = PCIE_TYPE_ROOT_PORT };
+	bridges[1] = (struct pci_func){ .header = 1,
+					.secondary = 4,
+					.subordinate = 4,
+					.cap_pcie = 0x40,
+					.pcie_type = PCIE_TYPE_ROOT_PORT };
 	nbridges = 2;
 	CHECK(iommu_check(0x300, why, sizeof(why)) == -ENOTSUP);
 	CHECK(iommu_attach(d, 0x300) == -ENOTSUP);
