@@ -75,6 +75,8 @@ enum exit_result exec_insn(struct vcpu *v, const struct insn *in)
 		vcpu_advance(v, in->len);
 	else if (rc == -ENOTSUP)
 		vm_fail(v->vm, v, "an instruction that Godwit does not emulate reached a device");
+	else if (rc == INSN_AGAIN)
+		v->vm->ops->shadow_clear(v->hv); /* interrupts come between repetitions */
 	/* INSN_AGAIN: the guest enters at the same RIP, so that requests are served between;
 	 * any other code: a fault was queued, or the VM failed. */
 	return EXIT_RETRY;

@@ -9,6 +9,7 @@ from lib import paths
 from lib.registry import test
 
 LIST = paths.ROOT / "tests/guest/list"
+LEAVE = "\x1d"    # Ctrl-]: from a guest's console back to the prompt
 Line = collections.namedtuple("Line", "name cpus memory expect backends options")
 
 
@@ -43,9 +44,10 @@ autostart = no
 
 
 def check_result(stream, timeout):
-    match = stream.expect(r"^RESULT (\d+) passed, (\d+) failed", timeout=timeout)
+    match = stream.expect(r"^RESULT (\d+) passed, (\d+) failed", r"^FAIL trap", r"vm t: stopped",
+                          timeout=timeout)
     failed = re.findall(r"^FAIL .*", stream.text, re.M)
-    assert match.group(2) == "0" and not failed, "; ".join(failed) or match.group(0)
+    assert match.lastindex == 2 and match.group(2) == "0" and not failed, "; ".join(failed) or match.group(0)
 
 
 def check_bystander(m):
@@ -70,20 +72,28 @@ def wait_off(m):
 
 def under_godwit(t, line):
     modules = {f"{n}.elf": paths.BUILD / f"guest-kernels/{n}.elf" for n in (line.name, "bystander")}
+    hostile = line.name.startswith("hostile")
     m = t.machine(config=config(line), modules=modules, smp=2)
     m.com1.expect("Type help", timeout=30)
-    stops = line.expect.startswith("stopped:")
-    if stops or line.name.startswith("hostile"):
+    if hostile:
         m.ctl.request("vm start bystander")
     m.ctl.request("vm start t")
-    m.com1.sendline("vm console t")
-    if stops:
-        m.com1.expect(line.expect.removeprefix("stopped:").replace("_", " "), timeout=60)
+    if line.expect.startswith("stopped:"):
+        reason = line.expect.removeprefix("stopped:").replace("_", " ")
+        m.com1.expect(f"vm t: stopped: .*{reason}", timeout=60)
+        m.com1.expect("vm t: vcpu 0: exit")     # the dump
     else:
-        check_result(m.com1, timeout=100)
-    if stops or line.name.startswith("hostile"):
-        m.com1.send("\x1d")
+        m.com1.sendline("vm console t")
+        if line.expect == "runs":
+            m.com1.expect("endless now", timeout=60)
+        else:
+            check_result(m.com1, timeout=100)
+        m.com1.send(LEAVE)
+    if hostile:
         check_bystander(m)
+    if line.expect == "runs":
+        assert m.ctl.request("vm info t")["state"] == "running"
+        m.ctl.request("vm stop t")
     wait_off(m)
 
 
@@ -96,7 +106,8 @@ def on_emulator(t, line):
 
 def register(line):
     kernels = (f"guest-kernels/{line.name}.elf", "guest-kernels/bystander.elf")
-    suffix = f"{line.name}_{line.cpus}"
+    options = "".join("_" + re.sub(r"\W", "", w) for w in line.options)
+    suffix = f"{line.name}_{line.cpus}{options}"
     for backend, run in (("svm", under_godwit), ("tcg", on_emulator)):
         if backend not in line.backends:
             continue
