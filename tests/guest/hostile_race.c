@@ -46,6 +46,8 @@ static void writer(void *arg)
 		x = x * 6364136223846793005 + 1442695040888963407;
 		atomic_store_release(code, insns[(x >> 33) % ARRAY_SIZE(insns)]);
 		writes++;
+		for (u32 n = (u32)(x >> 54); n; n--) /* the other CPU must get to its code in between */
+			__asm__ volatile("");
 	}
 }
 

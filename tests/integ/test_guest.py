@@ -81,7 +81,7 @@ def under_godwit(t, line):
     if line.expect.startswith("stopped:"):
         reason = line.expect.removeprefix("stopped:").replace("_", " ")
         m.com1.expect(f"vm t: stopped: .*{reason}", timeout=60)
-        m.com1.expect("vm t: vcpu 0: exit")     # the dump
+        m.com1.expect(r"vm t: vcpu \d: exit")     # the dump
     else:
         m.com1.sendline("vm console t")
         if line.expect == "runs":
