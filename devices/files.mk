@@ -36,3 +36,5 @@ EDGE_SRCS += devices/pci/host_irq.c
 EDGE_SRCS += devices/sriov/sriov.c
 EDGE_SRCS += devices/sriov/igb/igb.c
 EDGE_SRCS += devices/sriov/nics.c
+EDGE_SRCS += devices/pci/assign.c
+EDGE_SRCS += devices/sriov/igb/igb_guest.c

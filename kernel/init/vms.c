@@ -7,8 +7,10 @@
 #include "arch/hvm.h"
 #include "arch/x86/cpu.h"
 #include "devices/net/net.h"
+#include "devices/pci/assign.h"
 #include "devices/platform/pc.h"
 #include "devices/platform/pc_virtio.h"
+#include "devices/sriov/igb/igb_guest.h"
 #include "devices/sriov/nics.h"
 #include "guest/vm/vm.h"
 #include "kernel/base/atomic.h"
@@ -114,7 +116,9 @@ int vms_init(const struct boot_info *b, char *text, size_t size)
 		return err;
 	pc_init();
 	pc_net_init();
+	assign_init();
 	(void)nics_init(&config); /* what does not start is said, and its guests will say so */
+	igb_guest_init();
 	err = control_init(&config, platform_tables());
 	if (err)
 		return err;

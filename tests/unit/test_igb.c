@@ -250,25 +250,29 @@ TEST(clean)
 	CHECK(m.us < 300000);
 }
 
-TEST(reset_events)
+TEST(resets_of_a_vf)
 {
 	struct igb_vf p = policy(mac_a, 0);
 
 	setup(4);
 	CHECK_EQ(igb_vf_give(&hw, 2, &p), 0);
 	igb_vf_open(&hw, 2);
-	CHECK(hw.vf[2].cts);
 	R(IGB_VFLRE) = 0x84; /* VF 7 does not exist */
 	R(IGB_MBVFICR) = 0x00ff00ff;
-	CHECK_EQ(igb_reset_events(&hw), 4);
-	CHECK(!hw.vf[2].cts);
+	CHECK_EQ(igb_ack_events(&hw), 4);
+	CHECK(hw.vf[2].cts); /* a late event undoes nothing */
 	CHECK_EQ(R(IGB_VFLRE), 0x80);
 	CHECK_EQ(R(IGB_MBVFICR), 0);
+	CHECK_EQ(igb_ack_events(&hw), 0);
+	R(IGB_VFLRE) = 4;
+	igb_vf_hw_reset(&hw, 2);
+	CHECK_EQ(R(IGB_VF_CTRL(2)), 0x04000000);
+	CHECK_EQ(R(IGB_VFLRE), 0);
+	CHECK(!hw.vf[2].cts);
 	CHECK_EQ(R(IGB_VFTE), 0x10);
-	CHECK_EQ(igb_reset_events(&hw), 0);
 }
 
 UNIT_MAIN({ "reset", reset }, { "start", start }, { "address_filters", address_filters },
 	  { "vlan_filters", vlan_filters }, { "give_and_take", give_and_take },
 	  { "no_filter_left", no_filter_left }, { "clean", clean },
-	  { "reset_events", reset_events })
+	  { "resets_of_a_vf", resets_of_a_vf })

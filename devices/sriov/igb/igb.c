@@ -5,6 +5,7 @@
 #include "devices/sriov/igb/igb.h"
 
 #include "arch/x86/io.h"
+#include "devices/sriov/igb/igb_guest.h"
 #include "kernel/base/atomic.h"
 #include "kernel/base/bits.h"
 #include "kernel/base/err.h"
@@ -105,13 +106,14 @@ static void serve_other(struct igb *g)
 	spin_lock(&g->lock);
 	cause = reg_rd(g, IGB_ICR); /* cleared by reading */
 	if (cause & IGB_ICR_VMMB)
-		(void)igb_reset_events(&g->hw);
+		(void)igb_ack_events(&g->hw);
 	mbps = igb_link_mbps(&g->hw);
 	spin_unlock(&g->lock);
 	reg_wr(g, IGB_EIMS, BIT(VEC_OTHER));
 	if (mbps == g->mbps)
 		return;
 	g->mbps = mbps;
+	igb_guests_link(g);
 	log_info("nic %s: link %s%u Mbit/s", g->name, mbps ? "up, " : "down, ", mbps);
 	if (g->client.link)
 		g->client.link(g->client.ctx, mbps);

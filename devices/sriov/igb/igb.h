@@ -10,6 +10,7 @@
 #include "devices/pci/host_irq.h"
 #include "devices/sriov/igb/igb_hw.h"
 #include "devices/sriov/igb/igb_ring.h"
+#include "devices/sriov/igb/igb_vf0.h"
 #include "devices/sriov/sriov.h"
 #include "kernel/core/config.h"
 #include "kernel/core/lock.h"
@@ -22,6 +23,17 @@ struct igb_client {
 	void (*rx)(void *ctx, struct frame *f); /* f and its bytes are the callee's during the call */
 	void (*rx_end)(void *ctx);		/* that was the burst */
 	void (*link)(void *ctx, u32 mbps);	/* 0: down */
+};
+
+struct vm;
+
+/* A VF in a guest's hands. Boot CPU, control; page: vm->lock. */
+struct igb_guest {
+	struct igb *g;
+	u8 n;
+	struct vm *vm; /* NULL: free */
+	u8 net;	       /* which of the VM's interfaces */
+	struct igb_vf0 page;
 };
 
 struct igb {
@@ -46,6 +58,7 @@ struct igb {
 	u32 mbps;
 	u32 events; /* atomic, IGB_EVENT_* */
 	u64 interrupts;
+	struct igb_guest guest[IGB_MAX_VFS];
 };
 
 /** igb_matches() - is f a device of this driver? */

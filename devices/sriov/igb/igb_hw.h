@@ -109,6 +109,8 @@ void igb_vf_take(struct igb_hw *hw, u8 n);
 
 /** igb_vf_forget() - the VF was reset: what its driver asked for is void, its queues are shut. */
 void igb_vf_forget(struct igb_hw *hw, u8 n);
+/** igb_vf_hw_reset() - the same, and reset the VF: its queues stop. */
+void igb_vf_hw_reset(struct igb_hw *hw, u8 n);
 /** igb_vf_open() - its driver is there: queues may run. */
 void igb_vf_open(struct igb_hw *hw, u8 n);
 
@@ -124,9 +126,10 @@ void igb_vf_set_rate(struct igb_hw *hw, u8 n, u64 bps);
 int MUST_CHECK igb_vf_clean(struct igb_hw *hw, u8 n);
 
 /**
- * igb_reset_events() - VFs that were reset since the last call (bits), acknowledged; their state is
- * forgotten.
+ * igb_ack_events() - acknowledge what hardware tells of VFs, and return which were reset (bits). Resets
+ * come through the hypervisor (control page, configuration space), which has called
+ * igb_vf_forget() before: nothing is forgotten here, where the driver may be back already.
  */
-u32 igb_reset_events(struct igb_hw *hw);
+u32 igb_ack_events(struct igb_hw *hw);
 
 #endif

@@ -97,6 +97,14 @@ void igb_vf_forget(struct igb_hw *hw, u8 n)
 	write_vmolr(hw, n);
 }
 
+void igb_vf_hw_reset(struct igb_hw *hw, u8 n)
+{
+	igb_vf_forget(hw, n);
+	igb_wr(hw, IGB_VF_CTRL(n), (u32)IGB_VF_CTRL_RST);
+	(void)igb_rd(hw, IGB_STATUS); /* it has happened */
+	igb_wr(hw, IGB_VFLRE, (u32)BIT(n));
+}
+
 void igb_vf_open(struct igb_hw *hw, u8 n)
 {
 	hw->vf[n].cts = true;
@@ -211,13 +219,10 @@ int igb_vf_clean(struct igb_hw *hw, u8 n)
 	return 0;
 }
 
-u32 igb_reset_events(struct igb_hw *hw)
+u32 igb_ack_events(struct igb_hw *hw)
 {
 	u32 bits = igb_rd(hw, IGB_VFLRE) & (u32)(BIT(hw->vfs) - 1);
 
-	for (u8 n = 0; n < hw->vfs; n++)
-		if (bits & BIT(n))
-			igb_vf_forget(hw, n);
 	if (bits)
 		igb_wr(hw, IGB_VFLRE, bits);
 	/* Mailboxes are served in software: what comes by the hardware's is stale. */

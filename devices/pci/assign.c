@@ -1,0 +1,629 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Assigned functions. Attaching and detaching happen with all vCPUs of the VM parked; interrupts
+ * come on the boot CPU, where its softirq hands them to the VM under vm->lock.
+ */
+#include "devices/pci/assign.h"
+
+#include "arch/x86/io.h"
+#include "devices/platform/pc.h"
+#include "devices/sriov/sriov.h"
+#include "guest/mem/stage2.h"
+#include "guest/vm/vm.h"
+#include "iommu/iommu.h"
+#include "kernel/base/atomic.h"
+#include "kernel/base/err.h"
+#include "kernel/base/fmt.h"
+#include "kernel/base/str.h"
+#include "kernel/core/config_value.h"
+#include "kernel/core/frames.h"
+#include "kernel/core/hostmap.h"
+#include "kernel/core/irq.h"
+#include "kernel/core/log.h"
+#include "kernel/core/pci.h"
+#include "kernel/core/pci_iso.h"
+#include "kernel/core/percpu.h"
+
+#define BDF_FMT	      "%02x:%02x.%u"
+#define BDF_ARGS(bdf) PCI_BUS(bdf), PCI_DEV(bdf), PCI_FN(bdf)
+
+struct source {
+	struct assigned *a;
+	u8 vector; /* of the host, 0: none */
+};
+
+struct assigned {
+	/* Constant while assigned. */
+	struct vm *vm;
+	const struct assigned_ops *ops;
+	void *ctx;
+	struct vassign_tables tables;
+	volatile u8 *bar[6]; /* registers, where a trapped page needs them */
+	struct vpci_function fn;
+	struct vdev vdev;
+	/* Under vm->lock. */
+	struct vassign v;
+	struct host_irq irqs;
+	struct source source[HOST_IRQ_MAX];
+	u64 interrupts;
+	/* Atomic: bit per vector that came. */
+	u32 pending;
+};
+
+struct vm_part {
+	struct iommu_domain *domain;
+	struct assigned *fn[ASSIGN_PER_VM];
+	u32 count;
+};
+
+static struct vm_part part[VM_MAX];
+static struct log_limit limit;
+
+static struct vm_part *part_of(const struct vm *vm)
+{
+	return &part[vm->index];
+}
+
+static void physical_command(const struct assigned *a, u32 clear, u32 set)
+{
+	u16 bdf = a->v.info.bdf;
+
+	pci_write(bdf, PCI_COMMAND, 2, (pci_read(bdf, PCI_COMMAND, 2) & ~clear) | set);
+}
+
+/* ---- interrupts ------------------------------------------------------------------------------- */
+
+static void irq(void *ctx)
+{
+	struct source *s = ctx;
+
+	atomic_or(&s->a->pending, 1u << (s - s->a->source));
+	softirq_post(SOFTIRQ_ASSIGN);
+}
+
+static void deliver(struct assigned *a)
+{
+	u32 bits = atomic_swap(&a->pending, 0u);
+
+	if (!bits)
+		return;
+	spin_lock(&a->vm->lock);
+	for (; bits; bits &= bits - 1) {
+		a->interrupts++;
+		(void)vassign_event(&a->v, (u16)__builtin_ctz(bits)); /* the guest may have it off */
+	}
+	spin_unlock(&a->vm->lock);
+}
+
+static void softirq(void)
+{
+	for (u32 i = 0; i < VM_MAX; i++)
+		for (u32 k = 0; k < part[i].count; k++)
+			deliver(part[i].fn[k]);
+}
+
+bool assign_raise(struct assigned *a, u16 vector)
+{
+	lock_assert_held(&a->vm->lock);
+	return vassign_event(&a->v, vector);
+}
+
+static void close_irqs(struct assigned *a)
+{
+	host_irq_close(&a->irqs);
+	for (u32 i = 0; i < HOST_IRQ_MAX; i++) {
+		if (a->source[i].vector)
+			irq_free(a->source[i].vector);
+		a->source[i].vector = 0;
+	}
+}
+
+static int open_irqs(struct assigned *a, bool msix)
+{
+	const struct assign_info *f = &a->v.info;
+	u16 n = (u16)min_u64(f->msix_vectors, HOST_IRQ_MAX);
+	const struct host_irq_place p = { .bdf = f->bdf,
+					  .cap = msix ? f->caps.msix : f->caps.msi,
+					  .msix = msix,
+					  .count = msix ? n : 1,
+					  .table = f->bar[f->msix_table_bar].addr + f->msix_table };
+	int rc = host_irq_open(&a->irqs, &p);
+
+	for (u16 i = 0; i < p.count && !rc; i++) {
+		int vector = irq_alloc(irq, &a->source[i]);
+
+		if (vector < 0)
+			return vector;
+		a->source[i].vector = (u8)vector;
+		rc = host_irq_route(&a->irqs, i, (u8)vector, pcpu_get(0)->apic_id);
+	}
+	return rc;
+}
+
+static void on_irq_mode(void *ctx, enum vassign_irq mode)
+{
+	struct assigned *a = ctx;
+	int rc;
+
+	close_irqs(a);
+	if (mode == VASSIGN_IRQ_OFF)
+		return;
+	rc = open_irqs(a, mode == VASSIGN_IRQ_MSIX);
+	if (!rc)
+		return;
+	close_irqs(a);
+	log_limited(&limit, LOG_ERR, "vm %s: " BDF_FMT ": no interrupts: %s", a->vm->name,
+		    BDF_ARGS(a->v.info.bdf), err_name(rc));
+}
+
+static void on_raise(void *ctx, u16 vector, u64 address, u32 data)
+{
+	struct assigned *a = ctx;
+
+	(void)vector;
+	pc_msi(a->vm, address, data);
+}
+
+/* ---- registers ---------------------------------------------------------------------------------- */
+
+/* The region's context carries function and BAR: the io_fn has no other way to know. */
+struct trap {
+	struct assigned *a;
+	unsigned bar;
+	u64 off;
+};
+
+static void physical_mmio(struct assigned *a, unsigned bar, u64 off, unsigned size, bool write,
+			  u64 *value)
+{
+	volatile u8 *p = a->bar[bar] + off;
+
+	switch (size) {
+	case 1:
+		if (write)
+			mmio_write8(p, (u8)*value);
+		else
+			*value = mmio_read8(p);
+		break;
+	case 2:
+		if (write)
+			mmio_write16(p, (u16)*value);
+		else
+			*value = mmio_read16(p);
+		break;
+	case 4:
+		if (write)
+			mmio_write32(p, (u32)*value);
+		else
+			*value = mmio_read32(p);
+		break;
+	default:
+		if (write)
+			mmio_write64(p, *value);
+		else
+			*value = mmio_read64(p);
+		break;
+	}
+}
+
+static void on_mmio(void *ctx, unsigned bar, u64 off, unsigned size, bool write, u64 *value)
+{
+	struct assigned *a = ctx;
+
+	if (a->ops && a->ops->mmio)
+		a->ops->mmio(a->ctx, bar, off, size, write, value);
+	else if (a->bar[bar] && off % size == 0)
+		physical_mmio(a, bar, off, size, write, value);
+	else if (!write)
+		*value = ~0ull;
+}
+
+static void trapped(void *ctx, u64 off, unsigned size, bool write, u64 *value)
+{
+	struct trap *t = ctx;
+
+	vassign_mmio(&t->a->v, t->bar, t->off + off, size, write, value);
+}
+
+static int add_trap(struct assigned *a, unsigned bar, u64 gpa, const struct vassign_range *r)
+{
+	struct trap *t = kalloc(&a->vm->owner, sizeof(*t));
+	struct io_region region = { .base = gpa, .len = r->len, .name = "assigned", .fn = trapped,
+				    .ctx = t };
+	int rc = -ENOMEM;
+
+	if (!t)
+		return rc;
+	*t = (struct trap){ a, bar, r->off };
+	rc = io_bus_add(&a->vm->mmio, &region);
+	if (rc)
+		kfree(&a->vm->owner, t, sizeof(*t));
+	return rc;
+}
+
+static void remove_trap(struct assigned *a, unsigned bar, u64 gpa, const struct vassign_range *r)
+{
+	struct io_region *region = io_bus_find(&a->vm->mmio, gpa);
+	struct trap *t;
+
+	/* It may never have been added: then somebody else's lies there, or nothing. */
+	if (!region || region->base != gpa || region->fn != trapped)
+		return;
+	t = region->ctx;
+	if (t->a != a || t->bar != bar || t->off != r->off)
+		return;
+	if (io_bus_remove(&a->vm->mmio, gpa) == 0)
+		kfree(&a->vm->owner, t, sizeof(*t));
+}
+
+/* Is it this piece that is mapped at gpa? */
+static bool maps_piece(struct assigned *a, unsigned bar, u64 gpa, const struct vassign_range *r)
+{
+	struct pgtable_leaf leaf;
+
+	return pgtable_lookup(&a->vm->stage2, gpa, &leaf) == 0 &&
+	       leaf.hpa + (gpa - leaf.va) == a->v.info.bar[bar].addr + r->off;
+}
+
+static void on_range(void *ctx, unsigned bar, u64 gpa, const struct vassign_range *r, bool on)
+{
+	struct assigned *a = ctx;
+	int rc = 0;
+
+	if (!on && r->trap)
+		remove_trap(a, bar, gpa, r);
+	else if (!on && maps_piece(a, bar, gpa, r))
+		stage2_unmap_mmio(a->vm, gpa, r->len);
+	else if (on && r->trap)
+		rc = add_trap(a, bar, gpa, r);
+	else if (on)
+		rc = stage2_map_mmio(a->vm, gpa, a->v.info.bar[bar].addr + r->off, r->len);
+	if (rc)
+		log_limited(&limit, LOG_WARN, "vm %s: " BDF_FMT ": BAR %u is not visible at %#lx: %s",
+			    a->vm->name, BDF_ARGS(a->v.info.bdf), bar, gpa, err_name(rc));
+}
+
+static void on_master(void *ctx, bool on)
+{
+	physical_command(ctx, on ? 0 : PCI_COMMAND_MASTER, on ? PCI_COMMAND_MASTER : 0);
+}
+
+/* Physical reset; its registers are decoded again afterwards, as the guest's view is our affair. */
+static int reset_function(struct assigned *a)
+{
+	int rc = pci_reset_function(pci_cfg_host(), &host_delay, a->v.info.bdf, &a->v.info.caps);
+
+	if (rc)
+		return rc;
+	physical_command(a, PCI_COMMAND_MASTER, PCI_COMMAND_MEMORY);
+	if (a->ops && a->ops->reset)
+		a->ops->reset(a->ctx);
+	return 0;
+}
+
+static void on_flr(void *ctx)
+{
+	struct assigned *a = ctx;
+
+	if (reset_function(a))
+		vm_fail(a->vm, NULL, "assigned function " BDF_FMT " did not come back from its reset",
+			BDF_ARGS(a->v.info.bdf));
+}
+
+/* ---- domain --------------------------------------------------------------------------------------- */
+
+static void on_broken(void *ctx, u16 bdf)
+{
+	struct vm *vm = ctx;
+
+	vm_fail(vm, NULL, "assigned function " BDF_FMT " does not obey the IOMMU", BDF_ARGS(bdf));
+}
+
+/* Device address = guest-physical address, for all RAM the guest sees. */
+static int map_ram(struct vm *vm, struct iommu_domain *d)
+{
+	const struct gmap *m = &vm->mem;
+	u64 hole_end = m->vga_base + m->vga_len;
+	hpa_t first = virt_to_phys(m->block[0]);
+	int rc = iommu_map(d, 0, first, m->vga_base, PG_R | PG_W);
+
+	if (!rc)
+		rc = iommu_map(d, hole_end, first + hole_end, SIZE_2M - hole_end, PG_R | PG_W);
+	for (u64 i = 1, n; i < m->blocks && !rc; i += n) {
+		gpa_t gpa = i < m->low_blocks ? i * SIZE_2M : SIZE_4G + (i - m->low_blocks) * SIZE_2M;
+
+		for (n = 1; i + n < m->blocks && i + n != m->low_blocks; n++)
+			if (m->block[i + n] != m->block[i] + n * SIZE_2M)
+				break;
+		rc = iommu_map(d, gpa, virt_to_phys(m->block[i]), n * SIZE_2M, PG_R | PG_W);
+	}
+	return rc;
+}
+
+static int get_domain(struct vm *vm, char *why, size_t why_size)
+{
+	struct vm_part *p = part_of(vm);
+	const struct iommu_client c = { .name = vm->name, .account = &vm->owner, .ctx = vm,
+					.broken = on_broken };
+	int rc;
+
+	if (p->domain)
+		return 0;
+	rc = iommu_domain_create(&c, &p->domain);
+	if (!rc)
+		rc = map_ram(vm, p->domain);
+	if (rc)
+		fmt_snprintf(why, why_size, "no DMA domain for its memory: %s", err_name(rc));
+	return rc;
+}
+
+/* ---- attach and detach ------------------------------------------------------------------------------ */
+
+static void vdev_reset(void *state)
+{
+	struct assigned *a = state;
+
+	vassign_reset(&a->v);
+	on_flr(a);
+}
+
+static int vdev_resume(void *state)
+{
+	(void)state; /* the function went on by itself */
+	return 0;
+}
+
+static void free_assigned(struct assigned *a)
+{
+	struct vm *vm = a->vm;
+	u32 n = a->v.info.msix_vectors;
+
+	kfree(&vm->owner, a->tables.msix, VMSIX_TABLE_WORDS(n) * sizeof(u64));
+	kfree(&vm->owner, a->tables.pba, VMSIX_PBA_WORDS(n) * sizeof(u64));
+	kfree(&vm->owner, a, sizeof(*a));
+}
+
+static int alloc_tables(struct assigned *a, u32 vectors)
+{
+	if (!vectors)
+		return 0;
+	a->tables.msix = kalloc(&a->vm->owner, VMSIX_TABLE_WORDS(vectors) * sizeof(u64));
+	a->tables.pba = kalloc(&a->vm->owner, VMSIX_PBA_WORDS(vectors) * sizeof(u64));
+	return a->tables.msix && a->tables.pba ? 0 : -ENOMEM;
+}
+
+/* Registers that trapped pages pass on. */
+static int map_bars(struct assigned *a)
+{
+	for (unsigned i = 0; i < 6; i++) {
+		const struct pci_bar *b = &a->v.info.bar[i];
+		struct vassign_range r[VASSIGN_RANGES];
+		u32 n = b->size && !b->io ? vassign_ranges(&a->v, i, r) : 0;
+		bool traps = false;
+
+		for (u32 k = 0; k < n; k++)
+			traps |= r[k].trap;
+		if (!traps)
+			continue;
+		a->bar[i] = hostmap_mmio(b->addr, b->size);
+		if (!a->bar[i])
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int build_virtual(struct assigned *a, const struct assign_request *r)
+{
+	const struct vassign_env env = { a, on_range, on_master, on_irq_mode, on_raise, on_flr,
+					 on_mmio };
+	int rc = alloc_tables(a, r->info.msix_vectors);
+
+	a->v.info = r->info; /* what free_assigned() needs, whatever happens */
+	if (rc)
+		return rc;
+	vassign_init(&a->v, &r->info, &a->tables, &env);
+	vassign_trap(&a->v, r->trap_bar, r->trap_off, r->trap_len);
+	for (u32 i = 0; i < HOST_IRQ_MAX; i++)
+		a->source[i].a = a;
+	return map_bars(a);
+}
+
+/* Into the VM's domain, clean and silent. */
+static int attach(struct assigned *a, char *why, size_t why_size)
+{
+	u16 bdf = a->v.info.bdf;
+	int rc = iommu_check(bdf, why, why_size);
+
+	if (!rc)
+		rc = get_domain(a->vm, why, why_size);
+	if (rc)
+		return rc;
+	physical_command(a, PCI_COMMAND_MASTER, PCI_COMMAND_MEMORY | PCI_COMMAND_INTX_OFF);
+	rc = reset_function(a);
+	if (rc) {
+		fmt_snprintf(why, why_size, BDF_FMT " cannot be reset: %s", BDF_ARGS(bdf),
+			     err_name(rc));
+		return rc;
+	}
+	rc = iommu_attach(part_of(a->vm)->domain, bdf);
+	if (rc)
+		fmt_snprintf(why, why_size, BDF_FMT " cannot be attached: %s", BDF_ARGS(bdf),
+			     err_name(rc));
+	return rc;
+}
+
+static int plug(struct assigned *a, u32 slot, char *why, size_t why_size)
+{
+	static const struct vdev_ops ops = { .reset = vdev_reset, .resume = vdev_resume };
+	int rc;
+
+	a->vdev = (struct vdev){ .name = "assigned", .instance = slot, .version = 1, .state = a,
+				 .ops = &ops };
+	a->fn = (struct vpci_function){ .cfg = &a->v.cfg,
+					.devfn = VPCI_DEVFN(ASSIGN_FIRST_DEV + slot, 0) };
+	rc = vpci_add(pc_pci(a->vm), &a->fn);
+	if (rc) {
+		fmt_snprintf(why, why_size, "no place on its PCI bus: %s", err_name(rc));
+		return rc;
+	}
+	rc = pc_add_vdev(a->vm, &a->vdev);
+	if (rc) {
+		vpci_remove(pc_pci(a->vm), &a->fn);
+		fmt_snprintf(why, why_size, "it has %u devices already", VM_MAX_VDEVS);
+	}
+	return rc;
+}
+
+/* Stopped, then cut off. The domain must live on until this has happened for all its devices. */
+static void detach(struct assigned *a)
+{
+	u16 bdf = a->v.info.bdf;
+	int rc;
+
+	physical_command(a, PCI_COMMAND_MASTER, 0);
+	close_irqs(a);
+	rc = reset_function(a);
+	if (rc)
+		log_err(BDF_FMT ": did not come back from its reset: %s", BDF_ARGS(bdf),
+			err_name(rc));
+	rc = iommu_detach(bdf);
+	if (rc)
+		log_err(BDF_FMT ": detaching: %s", BDF_ARGS(bdf), err_name(rc));
+}
+
+int assign_add(struct vm *vm, const struct assign_request *r, char *why, size_t why_size)
+{
+	struct vm_part *p = part_of(vm);
+	struct assigned *a;
+	int rc;
+
+	if (p->count == ASSIGN_PER_VM) {
+		fmt_snprintf(why, why_size, "more than %u assigned functions", ASSIGN_PER_VM);
+		return -ENOSPC;
+	}
+	a = kalloc(&vm->owner, sizeof(*a));
+	if (!a)
+		return -ENOMEM;
+	a->vm = vm;
+	a->ops = r->ops;
+	a->ctx = r->ctx;
+	rc = build_virtual(a, r);
+	if (rc)
+		goto out_free;
+	rc = attach(a, why, why_size);
+	if (rc)
+		goto out_free;
+	rc = plug(a, p->count, why, why_size);
+	if (rc)
+		goto out_detach;
+	p->fn[p->count++] = a;
+	log_info("vm %s: has " BDF_FMT " as 00:%02x.0", vm->name, BDF_ARGS(r->info.bdf),
+		 a->fn.devfn >> 3);
+	return 0;
+out_detach:
+	detach(a);
+out_free:
+	free_assigned(a);
+	return rc;
+}
+
+struct assigned *assign_find(struct vm *vm, const void *ctx)
+{
+	struct vm_part *p = part_of(vm);
+
+	for (u32 i = 0; i < p->count; i++)
+		if (p->fn[i]->ctx == ctx)
+			return p->fn[i];
+	return NULL;
+}
+
+u32 assign_list(struct assign_stat *out, u32 max)
+{
+	u32 n = 0;
+
+	for (u32 i = 0; i < VM_MAX; i++) {
+		for (u32 k = 0; k < part[i].count; k++, n++) {
+			const struct assigned *a = part[i].fn[k];
+
+			if (n >= max)
+				continue;
+			out[n] = (struct assign_stat){ .bdf = a->v.info.bdf,
+						       .guest_devfn = a->fn.devfn,
+						       .vm = a->vm->name,
+						       .interrupts = a->interrupts,
+						       .mapped = a->v.cfg.bar[0].mapped };
+		}
+	}
+	return n;
+}
+
+/* ---- functions that the configuration names by address ----------------------------------------------- */
+
+static int add_by_address(struct vm *vm, u16 bdf, char *why, size_t why_size)
+{
+	const struct pci_func *f = pci_lookup(bdf);
+	struct assign_request r = { .ops = NULL };
+	char text[120] = "";
+	int rc;
+
+	if (!f) {
+		fmt_snprintf(why, why_size, "pci " BDF_FMT ": no such function", BDF_ARGS(bdf));
+		return -ENOENT;
+	}
+	rc = pci_isolated(pci_cfg_host(), pci_list_host(), (u32)(f - pci_func(0)), false, text,
+			  sizeof(text));
+	if (!rc)
+		rc = assign_info_function(pci_cfg_host(), f, &r.info, text, sizeof(text));
+	if (!rc)
+		rc = assign_add(vm, &r, text, sizeof(text));
+	if (rc)
+		fmt_snprintf(why, why_size, "pci " BDF_FMT ": %s", BDF_ARGS(bdf), text);
+	return rc;
+}
+
+static int build(struct vm *vm, char *why, size_t why_size)
+{
+	int rc = 0;
+
+	if (vm->config->npci && !iommu_present()) {
+		fmt_snprintf(why, why_size, "no IOMMU: devices cannot be given to guests");
+		return -ENODEV;
+	}
+	for (u32 i = 0; i < vm->config->npci && !rc; i++) {
+		const char *name = vm->config->pci[i];
+		u16 bdf;
+
+		rc = -EINVAL;
+		if (value_pci((struct slice){ name, strlen(name) }, &bdf))
+			rc = add_by_address(vm, bdf, why, why_size);
+	}
+	return rc;
+}
+
+static void destroy(struct vm *vm)
+{
+	struct vm_part *p = part_of(vm);
+	int rc;
+
+	while (p->count) {
+		struct assigned *a = p->fn[--p->count];
+
+		vpci_remove(pc_pci(vm), &a->fn); /* unmaps its BARs */
+		detach(a);
+		if (a->ops && a->ops->gone)
+			a->ops->gone(a->ctx);
+		free_assigned(a);
+	}
+	rc = iommu_domain_destroy(p->domain);
+	if (rc) /* a unit did not confirm a detachment: the domain stays, blocked */
+		log_err("vm %s: its DMA domain is not given back: %s", vm->name, err_name(rc));
+	p->domain = NULL;
+}
+
+void assign_init(void)
+{
+	static const struct pc_part ops = { build, destroy };
+
+	softirq_register(SOFTIRQ_ASSIGN, softirq);
+	pc_register_part(&ops);
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Host functions assigned to VMs: DMA domain of the VM, BAR pages mapped into it, interrupts
+ * from the physical function to the virtual one.
+ */
+#ifndef DEVICES_PCI_ASSIGN_H
+#define DEVICES_PCI_ASSIGN_H
+
+#include "devices/pci/host_irq.h"
+#include "devices/pci/vassign.h"
+#include "devices/pci/vpci.h"
+#include "guest/vm/vdev.h"
+#include "kernel/base/compiler.h"
+#include "kernel/base/types.h"
+
+struct vm;
+struct assigned;
+
+#define ASSIGN_MAX	64u /* functions, over all VMs */
+#define ASSIGN_PER_VM	8u
+#define ASSIGN_FIRST_DEV 16u /* they lie at 00:10.0, 00:11.0 ... of the guest */
+
+/* What a driver of the host's knows better than this file about its device's VFs. All may be NULL. */
+struct assigned_ops {
+	/* mmio() - access to a trapped page; without it the physical registers are accessed. */
+	void (*mmio)(void *ctx, unsigned bar, u64 off, unsigned size, bool write, u64 *value);
+	/* reset() - the function was reset (FLR, machine reset); its configuration is restored. */
+	void (*reset)(void *ctx);
+	/* gone() - the VM gave it back; it is stopped and detached. Last call. */
+	void (*gone)(void *ctx);
+};
+
+struct assign_request {
+	struct assign_info info;
+	const struct assigned_ops *ops; /* NULL: plain function */
+	void *ctx;
+	u8 trap_bar;	/* pages of a BAR that mmio() answers */
+	u64 trap_off, trap_len;
+};
+
+/** assign_init() - register with the PC; once at boot, after the IOMMU. */
+void assign_init(void);
+
+/**
+ * assign_add() - give the function to vm, which is being built: reset, into the VM's domain, onto its PCI
+ * bus. On failure nothing is kept and gone() is not called. Returns 0; -ENODEV (no IOMMU),
+ * -EPERM, -ENOTSUP, -EBUSY (attached somewhere), -ENOSPC, -ENOMEM, -ETIMEDOUT; why names the reason.
+ */
+int MUST_CHECK assign_add(struct vm *vm, const struct assign_request *r, char *why,
+			  size_t why_size);
+
+/** assign_raise() - a virtual event of the function: as if it had sent interrupt 'vector'. vm->lock. */
+bool assign_raise(struct assigned *a, u16 vector);
+
+/** assign_find() - the function of vm with this ctx; NULL: none. */
+struct assigned *assign_find(struct vm *vm, const void *ctx);
+
+/* One assigned function, for lists. */
+struct assign_stat {
+	u16 bdf;
+	u8 guest_devfn;
+	const char *vm;
+	u64 interrupts;
+	bool mapped; /* its registers are visible to the guest */
+};
+
+/** assign_list() - copy at most max records; returns how many there are. Control context. */
+u32 assign_list(struct assign_stat *out, u32 max);
+
+#endif

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * 82576 VFs in guests: 'netN = vf ...' of the configuration becomes an assigned function whose control
+ * page is software.
+ */
+#ifndef DEVICES_SRIOV_IGB_IGB_GUEST_H
+#define DEVICES_SRIOV_IGB_IGB_GUEST_H
+
+#include "devices/sriov/igb/igb.h"
+
+/** igb_guest_init() - register with the PC; once at boot, after assign_init(). */
+void igb_guest_init(void);
+
+/** igb_guests_link() - the link changed: tell all guests that have a VF. Softirq, no lock held. */
+void igb_guests_link(struct igb *g);
+
+/* One VF, for 'vf list'. */
+struct igb_vf_stat {
+	const char *nic, *vm; /* vm NULL: free */
+	u8 n, net;
+	u16 bdf;
+	u8 mac[6];
+	u16 vlan;
+	u64 rate_bps;
+	bool open; /* its driver runs */
+	u64 messages;
+	u32 rx_packets, tx_packets, rx_bytes, tx_bytes; /* as the guest's driver reads them */
+};
+
+/** igb_vf_stat() - of VF n. -ENOENT: the NIC has not so many. Control context. */
+int MUST_CHECK igb_vf_stat(struct igb *g, u8 n, struct igb_vf_stat *out);
+
+#endif
