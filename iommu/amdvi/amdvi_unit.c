@@ -10,9 +10,13 @@
 #include "kernel/core/acpi.h"
 #include "kernel/core/frames.h"
 #include "kernel/core/hostmap.h"
+#include "kernel/core/pci.h"
 
 #define DEVICE_TABLE_BYTES (AMDVI_DTES * sizeof(struct amdvi_dte))
 #define BATCH		   200u /* commands in one go; fewer than AMDVI_RING_ENTRIES */
+
+#define CAP_SECURE 0x0f /* capability id, and */
+#define CAP_IOMMU  3	/* its type */
 
 struct amdvi_state amdvi;
 
@@ -133,8 +137,21 @@ int amdvi_refresh(u32 unit, u16 bdf)
 
 /* ---- discovery ----------------------------------------------------------------------- */
 
+/* The function that the table names has an IOMMU's capability (§3.2.1). */
+static bool is_there(const struct ivrs_unit *i)
+{
+	u32 head = i->cap % 4 || i->cap >= 256 ? 0 : pci_read(i->bdf, i->cap, 4);
+
+	return field_get(head, 7, 0) == CAP_SECURE && field_get(head, 18, 16) == CAP_IOMMU;
+}
+
 static int open_unit(struct amdvi_unit *u, const struct ivrs_unit *i)
 {
+	if (!is_there(i)) {
+		log_warn("iommu: no AMD-Vi unit is at %02x:%02x.%x", PCI_BUS(i->bdf), PCI_DEV(i->bdf),
+			 PCI_FN(i->bdf));
+		return -ENODEV;
+	}
 	u->u.mmio = i->mmio;
 	u->u.regs = hostmap_mmio(i->mmio, AMDVI_REGS);
 	u->commands = kalloc(hv_owner(), AMDVI_RING_ENTRIES * sizeof(*u->commands));

@@ -12,6 +12,7 @@
 #include "iommu/vtd/vtd_tbl.h"
 
 /* Registers (§11.4) */
+#define VTD_VER	    0x00
 #define VTD_CAP	    0x08
 #define VTD_ECAP    0x10
 #define VTD_GCMD    0x18

@@ -189,12 +189,18 @@ static int vtd_set(u32 unit, u16 bdf, const struct iommu_table *t, u16 old)
 
 static int map_registers(struct vtd_unit *u, const struct dmar_unit *d)
 {
+	u32 version;
 	u64 need;
 
 	u->u.mmio = d->mmio;
 	u->u.regs = hostmap_mmio(d->mmio, d->mmio_len);
 	if (!u->u.regs)
 		return -ENOMEM;
+	version = mmio_read32(u->u.regs + VTD_VER);
+	if (version == 0 || version == ~0u) {
+		log_warn("iommu: no VT-d unit answers at %#lx", d->mmio);
+		return -ENODEV;
+	}
 	u->caps = vtd_caps(mmio_read64(u->u.regs + VTD_CAP), mmio_read64(u->u.regs + VTD_ECAP));
 	need = align_up(u->caps.fault_offset + u->caps.faults * 16ull, PAGE_SIZE);
 	if (need > d->mmio_len)

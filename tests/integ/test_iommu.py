@@ -2,6 +2,7 @@
 """DMA and interrupt remapping: the host's edu device is blocked, translated, blocked again; its
 interrupts pass through the remapping tables or nowhere. The steps are selftest_iommu.c's."""
 import re
+import struct
 
 from lib.registry import test
 
@@ -90,4 +91,40 @@ def unusable(t):
 def no_interrupt_remapping(t):
     m = t.machine(iommu="intel-iommu,intremap=off")
     m.com1.expect(r"iommu +VT-d, .*interrupts not remapped$", timeout=BOOT_S)
+    m.com1.expect(r" ready$")
+
+
+def dmar_unit(mmio):
+    """Body of a DMAR table with one unit that serves everything."""
+    return struct.pack("<BB10x", 47, 1) + struct.pack("<HHBBHQ", 0, 16, 1, 0, 0, mmio)
+
+
+def with_table(t, sig, body):
+    path = t.dir / "table.bin"
+    path.write_bytes(body)
+    return t.machine(iommu="", devices=("-acpitable", f"sig={sig},rev=1,data={path}"))
+
+
+@test(timeout=60)
+def dmar_without_unit(t):
+    m = with_table(t, "DMAR", dmar_unit(0xfed90000))
+    m.com1.expect(r"no VT-d unit answers at 0xfed90000$", timeout=BOOT_S)
+    m.com1.expect(r"iommu +none that can be used, ENODEV")
+    m.com1.expect(r" ready$")
+
+
+@test(timeout=60)
+def dmar_malformed(t):
+    m = with_table(t, "DMAR", dmar_unit(0xfed90000) + struct.pack("<HH", 1, 200))
+    m.com1.expect(r"DMAR: offset 64: structure of 200 bytes, 4 are left$", timeout=BOOT_S)
+    m.com1.expect(r"iommu +none that can be used, EPROTO")
+    m.com1.expect(r" ready$")
+
+
+@test(timeout=60)
+def ivrs_without_unit(t):
+    block = struct.pack("<BBHHHQHHI", 0x10, 0, 28, 0x10, 0x40, 0xfed80000, 0, 0, 0) + bytes(4)
+    m = with_table(t, "IVRS", struct.pack("<I8x", 0) + block)
+    m.com1.expect(r"no AMD-Vi unit is at 00:02.0$", timeout=BOOT_S)
+    m.com1.expect(r"iommu +none that can be used, ENODEV")
     m.com1.expect(r" ready$")
