@@ -12,6 +12,8 @@
 
 #define ATTR_D BIT(10)
 
+#define ODD_EXITS_MAX 32u
+
 static u64 seg_base(void *ctx, enum insn_seg seg)
 {
 	static const u8 map[] = { [INSN_SEG_ES] = HVM_ES, [INSN_SEG_CS] = HVM_CS,
@@ -59,6 +61,24 @@ static int port_out(void *ctx, u16 port, u32 value, unsigned size)
 	return 0;
 }
 
+/*
+ * Either the guest reaches a device with an instruction that is not emulated, or another vCPU
+ * has put it where the one was that did: then the CPU executes the new one. Which of the two
+ * shows when it happens time and again.
+ */
+static NOINLINE enum exit_result odd_instruction(struct vcpu *v)
+{
+	u64 n = v->exits[v->exit.code];
+
+	if (n - v->odd_exit != 1)
+		v->odd_exits = 0;
+	v->odd_exit = n;
+	if (++v->odd_exits < ODD_EXITS_MAX)
+		return EXIT_RETRY;
+	vm_fail(v->vm, v, "an instruction that Godwit does not emulate reached a device");
+	return EXIT_LEAVE;
+}
+
 enum exit_result exec_insn(struct vcpu *v, const struct insn *in)
 {
 	const struct insn_env env = { .ctx = v, .seg_base = seg_base, .read = mem_read,
@@ -74,7 +94,7 @@ enum exit_result exec_insn(struct vcpu *v, const struct insn *in)
 	if (rc == 0)
 		vcpu_advance(v, in->len);
 	else if (rc == -ENOTSUP)
-		vm_fail(v->vm, v, "an instruction that Godwit does not emulate reached a device");
+		return odd_instruction(v);
 	else if (rc == INSN_AGAIN)
 		v->vm->ops->shadow_clear(v->hv); /* interrupts come between repetitions */
 	/* INSN_AGAIN: the guest enters at the same RIP, so that requests are served between;

@@ -35,8 +35,8 @@ static void reg_write(struct vcpu *v, const struct insn *in, u64 value)
 }
 
 /*
- * Does the operand start at the beginning of a page? An access that starts in the page before faults
- * at that address as well. False when it is not plain to see.
+ * Does the operand start at the beginning of a page? An access that starts in the page before
+ * faults at that address as well. False when it is not plain to see.
  */
 static NOINLINE bool starts_page(const struct vcpu *v, const struct insn *in)
 {
@@ -53,10 +53,16 @@ static NOINLINE bool starts_page(const struct vcpu *v, const struct insn *in)
 	return ea % PAGE_SIZE == 0;
 }
 
-/* MOV between a register (or immediate) and memory that lies in one page. */
+/*
+ * MOV between a register (or immediate) and memory that lies in one page, as the CPU saw it: had
+ * another vCPU made a load a store, the page's rights would not have been checked for that.
+ */
 static bool is_plain_mov(const struct vcpu *v, const struct insn *in, gpa_t gpa)
 {
+	bool store = v->exit.u.mem.access == HVM_ACCESS_WRITE;
+
 	return in->op == INSN_MOV && (in->flags & INSN_F_MEM) && in->mem_size == in->size &&
+	       store == !(in->flags & INSN_F_TO_REG) &&
 	       gpa % PAGE_SIZE + in->size <= PAGE_SIZE &&
 	       (gpa % PAGE_SIZE || in->size == 1 || starts_page(v, in));
 }

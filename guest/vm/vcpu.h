@@ -79,6 +79,8 @@ struct vcpu {
 	struct vcpu_msrs msr;
 	u64 exits[HVM_EXIT_CODES];
 	u64 halts;
+	u64 odd_exit; /* exits[] of its code at the latest instruction that was not emulated */
+	u32 odd_exits; /* and how many came one after the other */
 	struct fetch_cache fetch[FETCH_CACHE_SLOTS];
 	struct decode_cache decode[DECODE_CACHE_SLOTS];
 };

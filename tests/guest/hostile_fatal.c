@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One fatal or endless thing a time, by mode=N: the VM stops with a dump that says why, or goes on to
- * no one's harm but its own. tests/guest/list has what each must end in.
+ * One fatal or endless thing a time, by mode=N: the VM stops with a dump that says why, or goes
+ * on to no one's harm but its own. tests/guest/list has what each must end in.
  */
 #include "guest/image/lib/apic.h"
 #include "guest/image/lib/boot.h"
@@ -89,11 +89,11 @@ static void task_switch(void)
 	for (u32 i = 0; i < 2; i++) {
 		u64 base = (u64)tss32[i];
 
-		trap_gdt_set((u16)(SEL_SPARE + 8 * i), 0x0000890000000067ull | (base & 0xffffff) << 16 |
-								(base & 0xff000000) << 32);
+		base = (base & 0xffffff) << 16 | (base & 0xff000000) << 32;
+		trap_gdt_set((u16)(SEL_SPARE + 8 * i), 0x0000890000000067ull | base);
 	}
 	__asm__ volatile("pushq %0; leaq 1f(%%rip), %%rax; pushq %%rax; lretq;"
-			 ".code32; 1: movl %%cr0, %%eax; andl $0x7fffffff, %%eax; movl %%eax, %%cr0;"
+			 ".code32; 1: movl %%cr0, %%eax; btrl $31, %%eax; movl %%eax, %%cr0;"
 			 "movl $0xc0000080, %%ecx; rdmsr; andl $~0x100, %%eax; wrmsr;"
 			 "movw %1, %%ax; ltr %%ax; ljmp %2, $0; .code64"
 			 : : "i"(SEL_CODE32), "i"(SEL_SPARE), "i"(SEL_SPARE + 8) : "memory");

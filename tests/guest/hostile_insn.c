@@ -96,15 +96,16 @@ TEST(pause_and_hints)
 }
 
 /* The longest instruction, one byte too long, and prefixes in front of exiting instructions. */
+#define PREFIXES_13 ".byte 0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66;"
+
 TEST(lengths)
 {
 	u32 a;
 
-	__asm__ volatile(".byte 0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66; cpuid"
-			 : "=a"(a) : "a"(0) : "rbx", "rcx", "rdx");
+	__asm__ volatile(PREFIXES_13 "cpuid" : "=a"(a) : "a"(0) : "rbx", "rcx", "rdx");
 	CHECK(a >= 0xb);
-	CHECK_TRAP(VEC_GP, __asm__ volatile(".byte 0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,"
-					    "0x66,0x66,0x66; cpuid" : : "a"(0) : "rbx", "rcx", "rdx"));
+	CHECK_TRAP(VEC_GP, __asm__ volatile(PREFIXES_13 "data16 cpuid" : : "a"(0)
+					    : "rbx", "rcx", "rdx"));
 	__asm__ volatile(".byte 0x2e, 0x48; cpuid" : "=a"(a) : "a"(0) : "rbx", "rcx", "rdx");
 	CHECK(a >= 0xb);
 	CHECK_TRAP(VEC_UD, __asm__ volatile(".byte 0xf0; cpuid" : : "a"(0) : "rbx", "rcx", "rdx"));
@@ -124,7 +125,8 @@ TEST(instruction_across_pages)
 	p[4096] = 0xa2;
 	p[4097] = 0xc3;
 	page_map(va, (u64)p, 1, PTE_W);
-	CHECK_TRAP(VEC_PF, __asm__ volatile("call *%0" : : "r"(va + 4095), "a"(0) : "rbx", "rcx", "rdx"));
+	CHECK_TRAP(VEC_PF, __asm__ volatile("call *%0" : : "r"(va + 4095), "a"(0)
+					    : "rbx", "rcx", "rdx"));
 	CHECK_EQ(trap_this()->cr2, va + 4096);
 	page_map(va + 4096, (u64)p + 4096, 1, PTE_W);
 	__asm__ volatile("call *%1" : "+a"(a) : "r"(va + 4095) : "rbx", "rcx", "rdx", "memory");

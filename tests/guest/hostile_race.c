@@ -46,7 +46,8 @@ static void writer(void *arg)
 		x = x * 6364136223846793005 + 1442695040888963407;
 		atomic_store_release(code, insns[(x >> 33) % ARRAY_SIZE(insns)]);
 		writes++;
-		for (u32 n = (u32)(x >> 54); n; n--) /* the other CPU must get to its code in between */
+		/* the other CPU must get to its code in between */
+		for (u32 n = (u32)(x >> 54); n; n--)
 			__asm__ volatile("");
 	}
 }
@@ -64,7 +65,7 @@ TEST(self_modified_code_under_mmio)
 	for (u32 i = 0; i < ROUNDS; i++) {
 		u64 di = APIC_BASE + APIC_TMICT, si = (u64)code + 2;
 		int v = TRAP_OF(__asm__ volatile("call *%2" : "+D"(di), "+S"(si)
-						 : "r"(code), "a"(0), "c"(MSR_EFER) : "rbx", "rdx", "memory"));
+						 : "r"(code), "a"(0) : "memory"));
 
 		ends[v & 31]++;
 	}
@@ -109,12 +110,13 @@ TEST(page_tables_change)
 	*e = APIC_BASE | PTE_P | PTE_W;
 	CHECK(smp_start(1, remapper, e));
 	for (u32 i = 0; i < ROUNDS; i++) {
+		u64 at = PAGE_TEST_VA + APIC_TMICT;
 		int v;
 
 		invlpg(PAGE_TEST_VA);
 		v = TRAP_OF(__asm__ volatile("addl $1, (%0); movl (%0), %%eax; movsl"
-					     : : "r"(PAGE_TEST_VA + APIC_TMICT), "S"(PAGE_TEST_VA + APIC_TMICT),
-					       "D"(code + 64) : "rax", "memory"));
+					     : : "r"(at), "S"(at), "D"(code + 64)
+					     : "rax", "memory"));
 		CHECK(v == TRAP_NONE || v == VEC_PF);
 		faults += v == VEC_PF;
 	}
