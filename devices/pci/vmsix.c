@@ -44,7 +44,7 @@ static void flush_vector(struct vmsix *m, u16 vector)
 
 static void flush_all(struct vmsix *m)
 {
-	for (u16 w = 0; w < VMSIX_PBA_WORDS(m->count); w++) {
+	for (u32 w = 0; w < VMSIX_PBA_WORDS(m->count); w++) {
 		u64 left = m->pba[w];
 
 		for (; left; left &= left - 1)
