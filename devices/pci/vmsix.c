@@ -48,7 +48,7 @@ static void flush_all(struct vmsix *m)
 		u64 left = m->pba[w];
 
 		for (; left; left &= left - 1)
-			flush_vector(m, (u16)(w * 64 + __builtin_ctzll(left)));
+			flush_vector(m, (u16)(w * 64 + (u32)__builtin_ctzll(left)));
 	}
 }
 
