@@ -38,3 +38,4 @@ EDGE_SRCS += devices/sriov/igb/igb.c
 EDGE_SRCS += devices/sriov/nics.c
 EDGE_SRCS += devices/pci/assign.c
 EDGE_SRCS += devices/sriov/igb/igb_guest.c
+EDGE_SRCS += devices/sriov/uplink.c

@@ -22,6 +22,12 @@ $(B)/guest/initrd-virtio.img: $(B)/guest/initrd.img
 	@tools/mkinitrd --busybox $(B)/guest/busybox --tree $(B)/guest/modules-stock \
 		--modules $(VIRTIO_MODULES) -o $@
 
+# The stock drivers of assigned functions, and the paravirtual ones.
+ASSIGN_MODULES := igbvf,nvme,$(VIRTIO_MODULES)
+$(B)/guest/initrd-assign.img: $(B)/guest/initrd.img
+	@tools/mkinitrd --busybox $(B)/guest/busybox --tree $(B)/guest/modules-stock \
+		--modules $(ASSIGN_MODULES) -o $@
+
 guest-linux: $(B)/guest/vmlinuz-stock $(B)/guest/initrd.img
 
 # The ISO carries the default configuration and its guest.

@@ -12,6 +12,7 @@
 #include "devices/platform/pc_virtio.h"
 #include "devices/sriov/igb/igb_guest.h"
 #include "devices/sriov/nics.h"
+#include "devices/sriov/uplink.h"
 #include "guest/vm/vm.h"
 #include "kernel/base/atomic.h"
 #include "kernel/base/err.h"
@@ -119,6 +120,7 @@ int vms_init(const struct boot_info *b, char *text, size_t size)
 	assign_init();
 	(void)nics_init(&config); /* what does not start is said, and its guests will say so */
 	igb_guest_init();
+	uplink_init(&config);
 	err = control_init(&config, platform_tables());
 	if (err)
 		return err;

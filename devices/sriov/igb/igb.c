@@ -122,21 +122,24 @@ static void serve_other(struct igb *g)
 /* True: the budget is used up and there may be more. */
 static bool serve_rx(struct igb *g)
 {
+	const struct igb_client *c = &g->client;
 	struct virtq_seg seg;
 	struct frame f;
 	u32 n = 0;
 
 	while (n < RX_BUDGET && igb_rx_next(&g->rx, &f, &seg)) {
-		if (g->client.rx)
-			g->client.rx(g->client.ctx, &f);
+		if (!n && c->rx_begin)
+			c->rx_begin(c->ctx);
+		if (c->rx)
+			c->rx(c->ctx, &f);
 		igb_rx_done(&g->rx);
 		n++;
 	}
 	if (!n)
 		return false;
 	reg_wr(g, IGB_RDT(g->hw.pf_pool), igb_rx_tail(&g->rx));
-	if (g->client.rx_end)
-		g->client.rx_end(g->client.ctx);
+	if (c->rx_end)
+		c->rx_end(c->ctx);
 	return n == RX_BUDGET;
 }
 
@@ -177,7 +180,8 @@ static enum net_drop be_send(void *ctx, const struct frame *f)
 	spin_lock(&g->tx_lock);
 	ok = igb_tx_put(&g->tx, f);
 	spin_unlock(&g->tx_lock);
-	return ok ? NET_OK : NET_DROP_BUFFER;
+	/* The wire is slower than its senders: a drop, as nobody tells them when there is room. */
+	return ok ? NET_OK : NET_DROP_RATE;
 }
 
 static void be_flush(void *ctx)

@@ -20,6 +20,7 @@
 /* Who gets received frames. Called in softirq context on the boot CPU, no lock held. */
 struct igb_client {
 	void *ctx;
+	void (*rx_begin)(void *ctx);		/* a burst of at least one frame */
 	void (*rx)(void *ctx, struct frame *f); /* f and its bytes are the callee's during the call */
 	void (*rx_end)(void *ctx);		/* that was the burst */
 	void (*link)(void *ctx, u32 mbps);	/* 0: down */

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Between the switch and the NIC's own queue.
+ */
+#include "devices/sriov/uplink.h"
+
+#include "devices/net/net.h"
+#include "devices/platform/pc.h"
+#include "devices/sriov/nics.h"
+#include "guest/vm/vm.h"
+#include "kernel/base/err.h"
+#include "kernel/base/fmt.h"
+#include "kernel/core/log.h"
+
+#define ETHERNET_MTU 1500u
+
+static u32 port;
+static struct vswitch *in; /* locked: only while a burst is received */
+
+/* ---- from the NIC: softirq, no lock held -------------------------------------------------------- */
+
+static void rx_begin(void *ctx)
+{
+	(void)ctx;
+	in = net_lock();
+}
+
+static void rx(void *ctx, struct frame *f)
+{
+	(void)ctx;
+	(void)vswitch_send(in, port, f, false, net_now()); /* a drop is counted at the port */
+}
+
+static void rx_end(void *ctx)
+{
+	(void)ctx;
+	vswitch_flush(in);
+	net_unlock();
+}
+
+static void link(void *ctx, u32 mbps)
+{
+	(void)ctx;
+	vswitch_set_up(net_lock(), port, mbps != 0);
+	net_unlock();
+}
+
+/* ---- addresses of paravirtual guests -------------------------------------------------------------- */
+
+/*
+ * The NIC's switch sends what comes from a VF for an unknown address to the wire only. A full table is
+ * no failure: then such a guest is reached from the wire, not from VFs.
+ */
+static int build(struct vm *vm, char *why, size_t why_size)
+{
+	(void)why;
+	(void)why_size;
+	for (u32 i = 0; i < CONFIG_NETS; i++) {
+		const struct config_net *n = &vm->config->net[i];
+
+		if (n->kind == CONFIG_NET_PV && igb_mac_add(nics_uplink(), n->mac))
+			log_warn("nic %s: all %u address filters are taken: VFs do not reach net%u of %s",
+				 nics_uplink()->name, IGB_RARS, i, vm->name);
+	}
+	return 0;
+}
+
+static void destroy(struct vm *vm)
+{
+	for (u32 i = 0; i < CONFIG_NETS; i++)
+		if (vm->config->net[i].kind == CONFIG_NET_PV)
+			igb_mac_remove(nics_uplink(), vm->config->net[i].mac);
+}
+
+/* ---- start ------------------------------------------------------------------------------------------ */
+
+static void allow_vlan(struct igb *g, u16 vlan)
+{
+	int rc = igb_vlan_listen(g, vlan);
+
+	if (!rc) {
+		rc = vswitch_allow(net_lock(), port, vlan);
+		net_unlock();
+	}
+	if (rc)
+		log_warn("nic %s: VLAN %u does not pass: %s", g->name, vlan, err_name(rc));
+}
+
+/* VLANs that paravirtual guests are in: they pass at the uplink, tagged. */
+static void allow_vlans(struct igb *g, const struct config *c)
+{
+	for (u32 i = 0; i < c->vms; i++) {
+		for (u32 k = 0; k < CONFIG_NETS; k++) {
+			const struct config_net *n = &c->vm[i].net[k];
+
+			if (n->kind == CONFIG_NET_PV && n->vlan)
+				allow_vlan(g, n->vlan);
+		}
+	}
+}
+
+void uplink_init(const struct config *c)
+{
+	static const struct igb_client client = { NULL, rx_begin, rx, rx_end, link };
+	static const struct pc_part part = { build, destroy };
+	char name[VSWITCH_NAME_LEN];
+	const struct vswitch_config cfg = { .name = name, .open = true, .trunk = true,
+					    .mtu = ETHERNET_MTU };
+	struct igb *g = nics_uplink();
+	struct vswitch *sw;
+	struct netbe be;
+	int rc;
+
+	if (!g)
+		return;
+	be = igb_netbe(g);
+	fmt_snprintf(name, sizeof(name), "uplink.%s", g->name);
+	sw = net_lock();
+	rc = vswitch_add(sw, &cfg, &be, net_now(), &port);
+	if (!rc)
+		vswitch_set_up(sw, port, g->mbps != 0);
+	net_unlock();
+	if (rc) {
+		log_err("nic %s: cannot be the uplink: %s", g->name, err_name(rc));
+		return;
+	}
+	allow_vlans(g, c);
+	pc_register_part(&part);
+	g->client = client;
+}

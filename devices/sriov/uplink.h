@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The switch's way out: the NIC marked 'uplink = yes' as one of its ports.
+ */
+#ifndef DEVICES_SRIOV_UPLINK_H
+#define DEVICES_SRIOV_UPLINK_H
+
+#include "kernel/core/config.h"
+
+/**
+ * uplink_init() - plug the uplink, if there is one, into the switch; from then on the NIC also knows the
+ * addresses of paravirtual guests, so that its own switch leads VFs to them. Once at boot, after
+ * net_init() and nics_init(). Failures are said in the log.
+ */
+void uplink_init(const struct config *c);
+
+#endif

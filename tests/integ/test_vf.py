@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stock Linux guests with a VF of the host's 82576 each, under their own igbvf: ping and TCP
+between them through the NIC's switch, to paravirtual guests, to a peer outside the machine."""
+import contextlib
+import itertools
+import os
+import socket
+import struct
+import threading
+
+from lib import guests, paths
+from lib.registry import test
+
+NEEDS = ("godwit.elf", "guest/vmlinuz-stock", "guest/initrd-assign.img")
+NIC = "[nic lan0]\nmatch = 8086:10c9\nvfs = 7\nuplink = yes\n"
+MAC = "52:54:00:00:00:0"
+FILE_KIB = 2048
+OUTSIDE = 9                     # the peer outside is 10.0.0.9
+MARKS = itertools.count(1)
+
+
+def checksum(data):
+    data += b"\0" * (len(data) % 2)
+    total = sum(struct.unpack(f">{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xffff) + (total >> 16)
+    return ~total & 0xffff
+
+
+class Peer:
+    """A station on the wire: answers ARP and ping for 10.0.0.9, keeps all frames it saw."""
+    mac = bytes.fromhex("020000000099")
+    ip = bytes((10, 0, 0, OUTSIDE))
+
+    def __init__(self, directory):
+        directory.mkdir(parents=True, exist_ok=True)
+        self.fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+        # Through the directory's descriptor: a socket path holds 107 bytes only.
+        self.far = f"/proc/self/fd/{self.fd}/q.sock"
+        self.frames = []
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.sock.bind(f"/proc/self/fd/{self.fd}/p.sock")
+        self.sock.settimeout(0.2)
+        self.ends = False
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def close(self):
+        self.ends = True
+        self.thread.join()
+        self.sock.close()
+        os.close(self.fd)
+
+    def run(self):
+        while not self.ends:
+            with contextlib.suppress(TimeoutError):
+                frame = self.sock.recv(70000)
+                self.frames.append(frame)
+                answer = self.answer(frame)
+                if answer:
+                    self.send(answer)
+
+    def send(self, frame):
+        with contextlib.suppress(OSError):
+            self.sock.sendto(frame, self.far)
+
+    def answer(self, f):
+        if f[12:14] == b"\x08\x06" and f[38:42] == self.ip:
+            return f[6:12] + self.mac + f[12:20] + b"\0\2" + self.mac + self.ip + f[22:32]
+        if f[12:14] == b"\x08\0" and f[23] == 1 and f[34] == 8 and f[30:34] == self.ip:
+            size = struct.unpack(">H", f[16:18])[0] - 20
+            icmp = b"\0\0\0\0" + f[38:34 + size]
+            icmp = icmp[:2] + struct.pack(">H", checksum(icmp)) + icmp[4:]
+            return f[6:12] + self.mac + f[12:26] + f[30:34] + f[26:30] + icmp
+        return None
+
+
+def section(i, net, more=""):
+    """Guest number i, of address 10.0.0.i, that serves a file of its own."""
+    return guests.vm_section(
+        f"g{i}", cpus=1, memory="128M", more=f"net0 = {net} mac={MAC}{i} {more}\n",
+        cmdline=f"godwit.run=net-up godwit.ip=10.0.0.{i}/24 godwit.file={FILE_KIB}")
+
+
+def machine(t, *sections, iommu="intel-iommu,intremap=on", **options):
+    """A host whose NIC is a wire to a Peer; not waited for."""
+    peer = Peer(t.dir / "m")
+    devices = ("-device", "pcie-root-port,id=rp0,chassis=1,slot=1",
+               "-netdev", "dgram,id=n0,local.type=unix,local.path=q.sock,"
+                          "remote.type=unix,remote.path=p.sock",
+               "-device", "igb,bus=rp0,netdev=n0")
+    m = t.machine(config=guests.host_config(NIC, *sections), memory=1024, iommu=iommu,
+                  modules={"vmlinuz": paths.GUEST / "vmlinuz-stock",
+                           "initrd.img": paths.GUEST / "initrd-assign.img"},
+                  devices=devices, **options)
+    m.peer = peer
+    return m
+
+
+def up(m, count):
+    """Waits until guests g1 to gCOUNT are at their prompts, networks up."""
+    guests.wait_console(m, timeout=90)
+    for i in range(1, count + 1):
+        guests.attach(m, f"g{i}")
+        m.com1.expect(r"godwit-guest: net-up exit 0", timeout=guests.SHELL_S)
+        m.com1.expect(r"^guest# ", timeout=60)
+        guests.leave(m)
+
+
+def on(m, i, command, timeout=60):
+    """A command in guest number i: its output; it has to succeed. The console shows old text
+    again when it is attached, so each command has marks of its own."""
+    mark = next(MARKS)
+    guests.attach(m, f"g{i}")
+    m.com1.sendline(f"echo begin{mark}; {command}; echo status{mark} $?.")
+    m.com1.expect(rf"^begin{mark}\n", timeout=timeout)
+    found = m.com1.expect(rf"(?s)(.*?)^status{mark} (\d+)\.$", timeout=timeout)
+    guests.leave(m)
+    assert found.group(2) == "0", f"g{i}: {command}: {found.group(1)}"
+    return found.group(1)
+
+
+def carrier(m, i):
+    on(m, i, "n=0; while [ $n -lt 100 ] && [ \"$(cat /sys/class/net/eth0/carrier)\" != 1 ]; do "
+             "n=$((n + 1)); sleep 0.1; done; [ $n -lt 100 ]")
+
+
+def ping(m, i, j, size=56):
+    text = on(m, i, f"ping -c 3 -i 0.2 -W 2 -s {size} 10.0.0.{j}")
+    assert " 0% packet loss" in text, text
+
+
+def fetch(m, i, j):
+    """Guest i gets the file of guest j, whole and right."""
+    on(m, i, f"cd /tmp; wget -q -O file http://10.0.0.{j}/file && "
+       f"wget -q -O sum http://10.0.0.{j}/sum && sha256sum -c sum", timeout=120)
+
+
+def between(t, *sections, **options):
+    m = machine(t, *sections, **options)
+    try:
+        up(m, 2)
+        for i in (1, 2):
+            carrier(m, i)
+        ping(m, 1, 2)
+        ping(m, 2, 1, 1400)
+        ping(m, 1, OUTSIDE)
+        ping(m, 2, OUTSIDE, 1000)
+        fetch(m, 1, 2)
+        fetch(m, 2, 1)
+        for i in (1, 2):
+            on(m, i, "sh /tests/check-dmesg.sh")
+    finally:
+        m.peer.close()
+    return m
+
+
+@test(timeout=240, needs=NEEDS, cores=2)
+def two_vfs(t):
+    m = between(t, section(1, "vf nic=lan0"), section(2, "vf nic=lan0"))
+    # What stays between the two never was on the wire.
+    for frame in m.peer.frames:
+        assert not (frame[:6] == bytes.fromhex(MAC.replace(":", "") + "2")
+                    and frame[6:12] == bytes.fromhex(MAC.replace(":", "") + "1"))
+
+
+@test(timeout=240, needs=NEEDS, cores=2)
+def vf_and_paravirtual(t):
+    between(t, section(1, "vf nic=lan0"), section(2, "pv"))
+
+
+@test(timeout=240, needs=NEEDS, cores=2)
+def two_vfs_x2apic_destinations(t):
+    between(t, section(1, "vf nic=lan0"), section(2, "vf nic=lan0"),
+            iommu="intel-iommu,intremap=on,eim=on")
+
+
+@test(timeout=90, needs=NEEDS)
+def refused_without_iommu(t):
+    m = machine(t, section(1, "vf nic=lan0"), iommu="")
+    try:
+        m.com1.expect(r"nic lan0: no virtual functions: DMA of devices is not translated", timeout=40)
+        m.com1.expect(r"vm g1: not started: net0 = vf nic=lan0: that NIC has no VFs here", timeout=40)
+    finally:
+        m.peer.close()
