@@ -130,6 +130,7 @@ void iommu_unit_failed_locked(u32 unit)
 		if (v->state != DEV_ATTACHED || v->unit != unit)
 			continue;
 		v->state = DEV_BROKEN;
+		v->domain->tainted = true;
 		iommu_master(v->bdf, false);
 		/* In memory it is blocked; that the unit does not confirm is known already. */
 		if (iommu_quarantine_locked(unit, v->bdf, v->alias, v->domain->id))
@@ -244,6 +245,8 @@ int iommu_domain_destroy(struct iommu_domain *d)
 	spin_lock(&iommu.lock);
 	if (d->devices) {
 		err = -EBUSY;
+	} else if (d->tainted) {
+		err = -ETIMEDOUT;
 	} else {
 		pgtable_destroy(&d->pt);
 		d->used = false;
@@ -425,10 +428,46 @@ static bool shares_id(u16 bdf)
 	return false;
 }
 
+/* The physical function that bdf is a virtual one of, by routing ids (PCIe 5.0 §9.2.1.2). */
+static const struct pci_func *physical_of(u16 bdf)
+{
+	for (u32 i = 0; i < pci_count(); i++) {
+		const struct pci_func *f = pci_func(i);
+		u32 total, offset, stride, at;
+
+		if (!f->ext_sriov)
+			continue;
+		total = pci_read(f->bdf, f->ext_sriov + SRIOV_TOTAL, 2);
+		offset = pci_read(f->bdf, f->ext_sriov + SRIOV_OFFSET, 2);
+		stride = pci_read(f->bdf, f->ext_sriov + SRIOV_STRIDE, 2);
+		at = (u32)bdf - f->bdf - offset;
+		if (bdf >= f->bdf + offset && (stride ? at % stride == 0 && at / stride < total : at == 0))
+			return f;
+	}
+	return NULL;
+}
+
+/* Virtual functions are served by the unit of theirs, and tables of firmware do not name them. */
+static int unit_of(u16 bdf, u16 *alias)
+{
+	const struct pci_func *pf;
+	int unit;
+
+	if (!iommu.driver)
+		return -ENODEV;
+	unit = iommu.driver->unit_of(bdf, alias);
+	pf = unit < 0 ? physical_of(bdf) : NULL;
+	if (pf) {
+		unit = iommu.driver->unit_of(pf->bdf, alias);
+		*alias = bdf;
+	}
+	return unit;
+}
+
 int iommu_check(u16 bdf, char *why, size_t why_size)
 {
 	u16 alias;
-	int unit = iommu.driver ? iommu.driver->unit_of(bdf, &alias) : -ENODEV;
+	int unit = unit_of(bdf, &alias);
 
 	if (!iommu.driver)
 		return fmt_snprintf(why, why_size, "this machine has no IOMMU"), -ENODEV;
@@ -491,7 +530,7 @@ static int attach_locked(struct iommu_domain *d, u16 bdf, u32 unit, u16 alias)
 int iommu_attach(struct iommu_domain *d, u16 bdf)
 {
 	u16 alias;
-	int unit = iommu.driver ? iommu.driver->unit_of(bdf, &alias) : -ENODEV;
+	int unit = unit_of(bdf, &alias);
 	int err;
 
 	if (unit < 0)

@@ -88,7 +88,11 @@ struct iommu_client {
  */
 int MUST_CHECK iommu_domain_create(const struct iommu_client *c, struct iommu_domain **out);
 
-/** iommu_domain_destroy() - free it; -EBUSY while a device is attached. d may be NULL. */
+/**
+ * iommu_domain_destroy() - free it. d may be NULL. Returns 0; -EBUSY while a device is attached;
+ * -ETIMEDOUT: a unit that does not answer may still walk its table, so table and record
+ * stay for good (and so must the account and the memory that was mapped).
+ */
 int MUST_CHECK iommu_domain_destroy(struct iommu_domain *d);
 
 /** iommu_host() - the domain of the hypervisor's own drivers; NULL without IOMMU. */

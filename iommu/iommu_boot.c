@@ -218,9 +218,12 @@ int iommu_init(const struct acpi_info *a)
 		iommu.driver = NULL;
 		return err;
 	}
-	if (iommu.common.irqs)
-		err = ioapic_set_remap(remap_line);
-	return err ? err : fault_irqs();
+	if (iommu.common.irqs && ioapic_set_remap(remap_line))
+		log_warn("iommu: inputs of I/O APICs that no unit serves are masked");
+	err = fault_irqs();
+	if (err)
+		log_warn("iommu: faults are not announced: %s", err_name(err));
+	return 0;
 }
 
 /* ---- looking at it ------------------------------------------------------------------- */

@@ -22,6 +22,7 @@ struct iommu_domain {
 	struct iommu_client client;
 	struct pgtable pt;
 	u64 mapped; /* bytes */
+	bool tainted; /* a unit that does not answer may still walk the table: kept for good */
 	u32 devices;
 	u16 on_unit[IOMMU_UNITS]; /* devices by unit */
 	u64 window_ns; /* fault() calls of this second */

@@ -2,9 +2,12 @@
 /*
  * The AMD-Vi event log and the interrupt that announces it.
  */
+#include "arch/x86/cpu.h"
 #include "iommu/amdvi/amdvi_priv.h"
 #include "kernel/base/bits.h"
 #include "kernel/core/pci.h"
+
+#define RECORD_SPINS 1000
 
 /* Of the MSI capability, beside kernel/core/pci_regs.h. */
 #define MSI_ADDRESS  4
@@ -59,7 +62,12 @@ static bool next_event(struct amdvi_unit *u, struct amdvi_event *out)
 	u32 tail = (u32)mmio_read64(u->u.regs + AMDVI_EVT_TAIL) / 16 % AMDVI_RING_ENTRIES;
 	volatile u64 *e = u->events + 2 * head;
 
-	if (head == tail || !amdvi_event(e[0], e[1], out))
+	if (head == tail)
+		return false;
+	/* The tail may be seen before the record. */
+	for (u32 n = 0; n < RECORD_SPINS && !e[0]; n++)
+		cpu_pause();
+	if (!amdvi_event(e[0], e[1], out))
 		return false;
 	e[0] = 0;
 	e[1] = 0;
