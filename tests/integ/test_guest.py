@@ -104,6 +104,33 @@ def on_emulator(t, line):
     assert m.wait_exit() == ("error", 1)    # debug-exit of 0
 
 
+@test(timeout=60, needs=("godwit.elf", "guest-kernels/echo.elf", "guest-kernels/bystander.elf"))
+def console_echo(t):
+    """What a person types reaches the guest, pasted lines included, and nothing is lost."""
+    line = Line("echo", 1, "16M", "pass", ["svm"], [])
+    modules = {f"{n}.elf": paths.BUILD / f"guest-kernels/{n}.elf" for n in ("echo", "bystander")}
+    m = t.machine(config=config(line), modules=modules, smp=2)
+    m.com1.expect("Type help", timeout=30)
+    m.ctl.request("vm start t")
+    m.com1.sendline("vm console t")
+    m.com1.expect("^echo ready")
+    m.com1.sendline("one")
+    m.com1.expect("^echo 1 one$")
+    for first in range(2, 62, 4):   # a paste fits the 256 bytes a guest need not have read
+        paste = [f"line {n} " + "x" * (n % 40) for n in range(first, first + 4)]
+        m.com1.send("".join(text + "\r" for text in paste))
+        for n, text in enumerate(paste, first):
+            m.com1.expect(f"^echo {n} {text}$")
+    m.com1.send(LEAVE)
+    m.com1.expect("a> ")
+    m.com1.sendline("vm console t")
+    m.com1.expect("console of t")
+    m.com1.sendline("bye")
+    check_result(m.com1, timeout=30)
+    m.com1.send(LEAVE)
+    wait_off(m)
+
+
 def register(line):
     kernels = (f"guest-kernels/{line.name}.elf", "guest-kernels/bystander.elf")
     options = "".join("_" + re.sub(r"\W", "", w) for w in line.options)
