@@ -123,6 +123,16 @@ static bool transmit(struct serial_port *p)
 	return before > SERIAL_TX_RING / 2 && n <= SERIAL_TX_RING / 2;
 }
 
+/*
+ * We stop although there is more: let what is pending interrupt again. The line falls and rises,
+ * which an edge needs, and an empty transmitter whose interrupt IIR took back says so anew.
+ */
+static void rearm(struct serial_port *p)
+{
+	reg_write(p, UART_IER, 0);
+	reg_write(p, UART_IER, p->ier);
+}
+
 /* Everything the port has to say; reading IIR took its transmit interrupt back. Interrupts off. */
 static bool service(struct serial_port *p)
 {
@@ -135,8 +145,9 @@ static bool service(struct serial_port *p)
 		if (lsr & LSR_THRE)
 			work |= transmit(p);
 		if (reg_read(p, UART_IIR) & IIR_NONE)
-			break;
+			return work;
 	}
+	rearm(p);
 	return work;
 }
 
@@ -158,6 +169,9 @@ static void interrupt(void *ctx)
 				softirq_post(SOFTIRQ_CONSOLE);
 		}
 	}
+	for (u32 i = 0; busy && i < SERIAL_PORTS; i++)
+		if (ports[i].stat.open && ports[i].isa_irq == isa_irq)
+			rearm(&ports[i]);
 }
 
 /* ---- control side ----------------------------------------------------------------------- */

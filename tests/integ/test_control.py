@@ -117,6 +117,12 @@ def guest_console(t):
     m.com1.expect(r"^burst line 2499\nsaid: BURST\n", timeout=60)
     lines = re.findall(r"^burst line +(\d+)$", m.com1.text, re.M)
     assert lines == [str(i) for i in range(2500)], f"{len(lines)} of 2500 lines"
+    m.com1.send("\x1d")
+    m.com1.expect(r"^a> ")
+    m.com1.sendline("vm console one")               # all that is kept, at once
+    m.com1.expect(r"^burst line 2499\nsaid: BURST\n", timeout=10)
+    kept = m.com1.text.rpartition("[console of one")[2]
+    assert 15000 < len(kept) < 17000, f"{len(kept)} bytes kept"
 
 
 @test(timeout=90, needs=NEEDS)
@@ -139,6 +145,25 @@ def both_ports_on_one_guest(t):
     m.com2.expect("\x1d\n")
     assert m.ctl.request("version")["version"]
     m.com1.expect(r"^said: LEAVE")
+
+
+@test(timeout=120, needs=NEEDS)
+def output_never_stalls(t):
+    """A port that has more to send than one interrupt may take goes on by itself."""
+    m = host(t)
+    m.ctl.request("vm start one")
+    for _ in range(3):
+        m.com2.mark()
+        m.com2.send("vm console one\n")
+        m.com2.expect(r"^ok\n")
+        m.com2.send("burst\r")
+        m.com2.expect(r"^burst line 1000$", timeout=30)
+        m.com2.send("\x1d")
+        m.com2.expect("\x1d\n")
+        for _ in range(20):                         # 40 KiB of replies at once
+            m.com2.send("log lines=2000\n")
+        m.com2.send("id=last version\n")
+        m.com2.expect(r"^id=last\nversion=", timeout=20)
 
 
 @test(timeout=90, needs=NEEDS)
