@@ -81,5 +81,5 @@ void vm_console_write(struct vm *vm, const u8 *data, size_t len)
 	c->total += len;
 	spin_unlock(&c->lock);
 	if (atomic_load_relaxed(&c->stream.attached))
-		console_notify();
+		console_stream_ready();
 }

@@ -13,7 +13,9 @@
 #include "kernel/core/log_priv.h"
 #include "kernel/core/percpu.h"
 #include "kernel/core/serial.h"
+#include "kernel/core/timer.h"
 
+#define PUMP_NS 1000000ull
 #define CHUNK 512 /* bytes moved at once; longer than any log line */
 
 struct session {
@@ -36,6 +38,12 @@ static struct ctl ctl;
 static char prompt[CONFIG_NAME_LEN + 4];
 static bool started;
 
+/* Streams are pumped at once after a pause, else every PUMP_NS. */
+static u32 stream_ready; /* atomic: text has come since the last pump, and that was told */
+static u64 pumped_at;
+static struct timer pump_timer;
+static bool pump_armed;
+
 struct ctl *console_ctl(void)
 {
 	return &ctl;
@@ -45,6 +53,12 @@ void console_notify(void)
 {
 	if (!(atomic_or(&pcpu_get(0)->softirq, SOFTIRQ_CONSOLE) & SOFTIRQ_CONSOLE))
 		cpu_kick(0);
+}
+
+void console_stream_ready(void)
+{
+	if (!atomic_swap(&stream_ready, 1u))
+		console_notify();
 }
 
 void console_flush(void)
@@ -303,15 +317,41 @@ static void start(void)
 	lineedit_show(&s->edit);
 }
 
+static void pump_due(void *ctx)
+{
+	(void)ctx;
+	pump_armed = false;
+	console_notify();
+}
+
+/* True: the timer will bring us back to pump the streams. */
+static bool pump_later(void)
+{
+	u64 now = time_ns();
+
+	if (atomic_load_relaxed(&stream_ready) && now - pumped_at < PUMP_NS) {
+		if (!pump_armed)
+			pump_armed = !timer_arm(&pump_timer, tsc_read() + ns_to_tsc(PUMP_NS));
+		if (pump_armed)
+			return true;
+	}
+	pumped_at = now;
+	atomic_swap(&stream_ready, 0u);
+	return false;
+}
+
 static void serve(void)
 {
+	bool later = pump_later();
+
 	if (!started)
 		start();
 	for (u32 i = 0; i < SESSIONS; i++) {
 		if (!sessions[i].used)
 			continue;
 		input(&sessions[i]);
-		pump(&sessions[i]);
+		if (!sessions[i].attached || !later)
+			pump(&sessions[i]);
 	}
 }
 
@@ -350,6 +390,7 @@ void console_init(const struct config *config, const struct acpi_info *acpi)
 	lineedit_init(&sessions[PEOPLE].edit, &env, prompt);
 	open_port(PEOPLE, "console", config->host.console, acpi);
 	open_port(TOOLS, "ctl", config->host.ctl, acpi);
+	timer_init(&pump_timer, pump_due, NULL);
 	softirq_register(SOFTIRQ_CONSOLE, serve);
 	console_notify();
 }

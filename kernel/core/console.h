@@ -25,8 +25,14 @@ void console_init(const struct config *config, const struct acpi_info *acpi);
 /** console_ctl() - the registry that the ports' requests go to; verbs are added at boot. */
 struct ctl *console_ctl(void);
 
-/** console_notify() - an attached stream or the log has something new. Context: any. */
+/** console_notify() - the log has something new. Context: any. */
 void console_notify(void);
+
+/**
+ * console_stream_ready() - an attached stream has something new: what comes within a millisecond goes
+ * out together, so that a guest that prints does not stop for each byte. Context: any.
+ */
+void console_stream_ready(void);
 
 /** console_forget() - the stream goes away: whoever is attached to it gets the prompt back. */
 void console_forget(struct ctl_stream *stream);
