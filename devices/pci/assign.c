@@ -615,8 +615,10 @@ static void destroy(struct vm *vm)
 		free_assigned(a);
 	}
 	rc = iommu_domain_destroy(p->domain);
-	if (rc) /* a unit did not confirm a detachment: the domain stays, blocked */
+	if (rc) { /* a unit did not confirm a detachment: domain and memory stay, blocked */
 		log_err("vm %s: its DMA domain is not given back: %s", vm->name, err_name(rc));
+		vm->keep_ram = true;
+	}
 	p->domain = NULL;
 }
 

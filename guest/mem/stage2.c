@@ -13,6 +13,7 @@
 #include "kernel/base/fmt.h"
 #include "kernel/base/str.h"
 #include "kernel/core/frames.h"
+#include "kernel/core/log.h"
 
 #define VGA_BASE  0xa0000ull
 #define VGA_LEN	  0x20000ull
@@ -189,9 +190,13 @@ void stage2_destroy(struct vm *vm)
 	}
 	if (!m->block)
 		return;
-	for (u64 i = 0; i < m->blocks; i++)
+	if (vm->keep_ram)
+		log_err("vm %s: %llu MiB are lost: a device may still reach them", vm->name,
+			m->blocks * SIZE_2M >> 20);
+	for (u64 i = 0; i < m->blocks && !vm->keep_ram; i++)
 		block_free(&vm->owner, virt_to_phys(m->block[i]));
 	kfree(&vm->owner, m->block, m->blocks * sizeof(*m->block));
 	m->block = NULL;
 	m->blocks = 0;
+	vm->keep_ram = false;
 }
