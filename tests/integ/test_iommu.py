@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """DMA and interrupt remapping: the host's edu device is blocked, translated, blocked again; its
 interrupts pass through the remapping tables or nowhere. The steps are selftest_iommu.c's."""
+import os
 import re
+import socket
 import struct
 
+from lib import paths
 from lib.registry import test
 
 BOOT_S = 40
@@ -128,3 +131,73 @@ def ivrs_without_unit(t):
     m.com1.expect(r"no AMD-Vi unit is at 00:02.0$", timeout=BOOT_S)
     m.com1.expect(r"iommu +none that can be used, ENODEV")
     m.com1.expect(r" ready$")
+
+
+class Qtest:
+    """Writes to the machine's registers behind Godwit's back."""
+
+    def __init__(self, directory):
+        self.sock = socket.socket(socket.AF_UNIX)
+        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            self.sock.connect(f"/proc/self/fd/{fd}/qtest.sock")
+        finally:
+            os.close(fd)
+        self.file = self.sock.makefile("rw")
+
+    def command(self, text):
+        self.file.write(text + "\n")
+        self.file.flush()
+        words = self.file.readline().split()
+        assert words[0] == "OK", words
+        return int(words[1], 0) if len(words) > 1 else None
+
+
+TWO_VMS = """[host]
+name = a
+console = ttyS0
+ctl = ttyS1
+[vm t]
+memory = 16M
+cpus = 1
+kernel = bystander.elf
+pci = 01:00.0
+autostart = yes
+[vm u]
+memory = 16M
+cpus = 1
+kernel = bystander.elf
+pci = 02:00.0
+autostart = yes
+[vm other]
+memory = 16M
+cpus = 1
+kernel = bystander.elf
+autostart = yes
+"""
+
+
+@test(timeout=120, needs=("godwit.elf", "guest-kernels/bystander.elf"))
+def unit_stops_answering(t):
+    """Queued invalidation is switched off under Godwit: VMs with a device behind the unit stop,
+    others go on."""
+    kernel = paths.BUILD / "guest-kernels/bystander.elf"
+    m = t.machine(config=TWO_VMS, modules={"bystander.elf": kernel}, devices=(
+        "-device", "pcie-root-port,id=rp0,chassis=1,slot=1", "-device", "igb,bus=rp0",
+        "-device", "pcie-root-port,id=rp1,chassis=1,slot=2", "-device", "igb,bus=rp1",
+        "-chardev", "socket,id=qt,path=qtest.sock,server=on,wait=off", "-qtest", "chardev:qt"))
+    m.com1.expect("Type help", timeout=BOOT_S)
+    assert m.ctl.request("vm info t")["state"] == "running"
+    q = Qtest(m.dir)
+    assert q.command("readl 0xfed9001c") & 0x86000000 == 0x86000000    # TE, QIE, IRE
+    q.command("writel 0xfed90018 0x82000000")
+    m.ctl.request("vm stop t")
+    m.com1.expect(r"iommu: unit 0 at 0xfed90000 does not answer within 100 ms", timeout=20)
+    m.com1.expect(r"vm u: .*02:00\.0 does not obey the IOMMU")
+    m.com1.expect(r"vm t: its DMA domain is not given back: ETIMEDOUT")
+    m.com1.expect(r"vm t: 16 MiB are lost")
+    assert m.ctl.request("vm info u")["state"] in ("failed", "off")
+    assert m.ctl.request("vm info other")["state"] == "running"
+    m.com1.sendline("vm console other")
+    first = int(m.com1.expect(r"^tick (\d+) ok", timeout=20).group(1))
+    assert int(m.com1.expect(r"^tick (\d+) ok", timeout=20).group(1)) > first
