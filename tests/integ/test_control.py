@@ -152,6 +152,8 @@ def output_never_stalls(t):
     """A port that has more to send than one interrupt may take goes on by itself."""
     m = host(t)
     m.ctl.request("vm start one")
+    m.com1.sendline("vm console one")
+    m.com1.expect(r"^talk: ready")
     for _ in range(3):
         m.com2.mark()
         m.com2.send("vm console one\n")
