@@ -83,6 +83,10 @@ enum hvm_exit_code {
 
 enum hvm_cr_op { HVM_CR_DECODE, HVM_CR_MOV_TO, HVM_CR_MOV_FROM, HVM_CR_CLTS, HVM_CR_LMSW };
 
+#define HVM_IO_IN     BIT(0)
+#define HVM_IO_STRING BIT(2) /* INS or OUTS: decode address size and segment */
+#define HVM_IO_REP    BIT(3)
+
 #define HVM_ACCESS_READ	 BIT(0)
 #define HVM_ACCESS_WRITE BIT(1)
 #define HVM_ACCESS_EXEC	 BIT(2)
@@ -93,13 +97,12 @@ struct hvm_exit {
 	bool shadow;	/* STI or MOV SS shadow in force; shadow_clear() ends it */
 	u8 insn_bytes;	/* how many of insn[] the CPU supplied; 0: fetch it */
 	u8 insn[15];
+	u64 data;	/* the handler's own: what was read or is to be written */
 	union {
 		struct {
 			u16 port;
-			u8 size; /* 1, 2, 4 bytes */
-			bool in;
-			bool string; /* INS or OUTS: decode address size and segment */
-			bool rep;
+			u8 size;  /* 1, 2, 4 bytes */
+			u8 flags; /* HVM_IO_* */
 		} io;
 		struct {
 			gpa_t gpa;

@@ -9,10 +9,6 @@
 #define NPF_FETCH   BIT(4)
 #define NPF_WALK    BIT(33)
 
-#define IO_IN	  BIT(0)
-#define IO_STRING BIT(2)
-#define IO_REP	  BIT(3)
-
 #define CR_MOV BIT(63) /* EXITINFO1 with decode assists: MOV, register in 3:0 */
 
 #define VECTOR_NMI 2
@@ -47,9 +43,7 @@ static void translate_io(const struct vmcb *c, struct hvm_exit *x)
 	x->code = HVM_EXIT_IO;
 	x->u.io.port = (u16)(info >> 16);
 	x->u.io.size = (u8)((info >> 4) & 7); /* one of bits 4, 5, 6: 1, 2, 4 bytes */
-	x->u.io.in = (info & IO_IN) != 0;
-	x->u.io.string = (info & IO_STRING) != 0;
-	x->u.io.rep = (info & IO_REP) != 0;
+	x->u.io.flags = (u8)(info & (HVM_IO_IN | HVM_IO_STRING | HVM_IO_REP)); /* the same bits */
 	x->insn_len = (u8)(c->exit_info2 - c->rip);
 }
 
@@ -116,20 +110,18 @@ void svm_translate(const struct vmcb *c, const struct svm_features *f, struct hv
 
 	x->insn_len = 0;
 	x->shadow = c->int_state & SVM_SHADOW;
-	if (code == SVM_X_NPF) {
-		translate_npf(c, f, x);
-		return;
-	}
 	if (code == SVM_X_IOIO) {
 		translate_io(c, x);
 		return;
 	}
 	if (f->next_rip && c->next_rip > c->rip && c->next_rip - c->rip <= 15)
 		x->insn_len = (u8)(c->next_rip - c->rip);
-	if (code == SVM_X_MSR)
-		x->code = c->exit_info1 ? HVM_EXIT_WRMSR : HVM_EXIT_RDMSR;
-	else if (code < sizeof(plain) && plain[code] != HVM_EXIT_HOST)
+	if (code < sizeof(plain) && plain[code] != HVM_EXIT_HOST)
 		x->code = plain[code];
+	else if (code == SVM_X_NPF)
+		translate_npf(c, f, x);
+	else if (code == SVM_X_MSR)
+		x->code = c->exit_info1 ? HVM_EXIT_WRMSR : HVM_EXIT_RDMSR;
 	else
 		translate_rest(code, c, f, x);
 }

@@ -56,8 +56,7 @@ svm_enter:
 	mov	%r13, 13*8(%rsi)
 	mov	%r14, 14*8(%rsi)
 	mov	%r15, 15*8(%rsi)
-	pop	%rcx
-	mov	%rcx, 6*8(%rsi)
+	popq	6*8(%rsi)
 
 	pop	%rax
 	vmload

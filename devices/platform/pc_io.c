@@ -11,23 +11,20 @@
 typedef void (*byte_fn)(struct pc *pc, u16 port, bool write, u8 *value);
 
 /* Byte-wide devices see a wider access as one byte after the other, as ISA does it. */
+static NOINLINE void each_byte(struct pc *pc, byte_fn fn, u16 port, unsigned size, bool write,
+			       u64 *value)
+{
+	for (unsigned i = 0; i < size; i++)
+		fn(pc, (u16)(port + i), write, (u8 *)value + i); /* little-endian, as the guest */
+}
+
 static ALWAYS_INLINE void by_bytes(struct pc *pc, byte_fn fn, u16 port, unsigned size, bool write,
 				   u64 *value)
 {
-	u8 b = (u8)*value;
-
-	if (likely(size == 1)) {
-		fn(pc, port, write, &b);
-		if (!write)
-			*value = b;
-		return;
-	}
-	for (unsigned i = 0; i < size; i++) {
-		b = (u8)(*value >> (i * 8));
-		fn(pc, (u16)(port + i), write, &b);
-		if (!write)
-			*value = field_set(*value, i * 8 + 7, i * 8, b);
-	}
+	if (likely(size == 1))
+		fn(pc, port, write, (u8 *)value);
+	else
+		each_byte(pc, fn, port, size, write, value);
 }
 
 static void pic_byte(struct pc *pc, u16 port, bool write, u8 *value)

@@ -213,20 +213,13 @@ static u8 chip_poll(struct vpic_chip *c, bool master)
 	return (u8)(0x80 | n);
 }
 
-static u8 chip_read(const struct vpic_chip *c, bool data)
-{
-	if (data)
-		return c->imr;
-	return c->read_isr ? c->isr : c->irr;
-}
-
 static void write_elcr(struct vpic_chip *c, u8 v)
 {
 	c->elcr = v;
 	c->irr = (c->irr & (u8)~v) | (c->line & v);
 }
 
-void vpic_io(struct vpic *p, u16 port, bool write, u8 *value)
+static NOINLINE void slow_io(struct vpic *p, u16 port, bool write, u8 *value)
 {
 	bool slave = (port & ~1u) == VPIC_PORT_SLAVE;
 	struct vpic_chip *c = &p->chip[slave];
@@ -239,13 +232,23 @@ void vpic_io(struct vpic *p, u16 port, bool write, u8 *value)
 			*value = c->elcr;
 	} else if (write) {
 		chip_write(c, port & 1, *value);
-	} else if (!c->poll) {
-		*value = chip_read(c, port & 1);
-		return; /* reading changes nothing */
-	} else {
+	} else if (c->poll) {
 		*value = chip_poll(c, !slave);
+	} else {
+		*value = c->read_isr ? c->isr : c->irr;
 	}
 	update(p);
+}
+
+void vpic_io(struct vpic *p, u16 port, bool write, u8 *value)
+{
+	const struct vpic_chip *c = &p->chip[(port & ~1u) == VPIC_PORT_SLAVE];
+
+	/* The mask is read most, and reading it changes nothing. */
+	if (likely(!write && (port & 1) && (port & ~1u) != VPIC_PORT_ELCR && !c->poll))
+		*value = c->imr;
+	else
+		slow_io(p, port, write, value);
 }
 
 void vpic_reset(void *state)

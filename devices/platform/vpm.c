@@ -25,11 +25,14 @@
 
 #define NS_PER_S 1000000000ull
 
+/* Times 2^64, rounded up: no tick comes late, and none early within a century. */
+#define TICKS_PER_NS ((u64)(((unsigned __int128)VPM_TIMER_HZ << 64) / NS_PER_S) + 1)
+
 static u64 ticks(const struct vpm *p)
 {
 	u64 ns = p->env.now_ns(p->env.ctx);
 
-	return ns / NS_PER_S * VPM_TIMER_HZ + ns % NS_PER_S * VPM_TIMER_HZ / NS_PER_S;
+	return (u64)((unsigned __int128)ns * TICKS_PER_NS >> 64);
 }
 
 static void update(struct vpm *p)
@@ -101,7 +104,7 @@ static bool merge(u16 old, unsigned reg, u64 off, unsigned size, u64 value, u16 
 	return hit;
 }
 
-static void write_block(struct vpm *p, u64 off, unsigned size, u64 value)
+static NOINLINE void write_block(struct vpm *p, u64 off, unsigned size, u64 value)
 {
 	u16 v;
 
@@ -116,20 +119,25 @@ static void write_block(struct vpm *p, u64 off, unsigned size, u64 value)
 	update(p);
 }
 
+static NOINLINE u64 read_block(struct vpm *p, u64 off)
+{
+	u64 low;
+
+	sync_timer(p);
+	low = (u64)p->sts | (u64)p->en << 16 | (u64)(p->cnt | CNT_SCI_EN) << 32;
+	return low >> (off * 8);
+}
+
 void vpm_io(void *ctx, u64 off, unsigned size, bool write, u64 *value)
 {
 	struct vpm *p = ctx;
-	u64 low;
 
-	if (write) {
+	if (write)
 		write_block(p, off, size, *value);
-	} else if (off >= 8) { /* the PM timer, 24 bits */
+	else if (off >= 8) /* the PM timer, 24 bits */
 		*value = (ticks(p) & 0xffffff) >> ((off - 8) * 8);
-	} else {
-		sync_timer(p);
-		low = (u64)p->sts | (u64)p->en << 16 | (u64)(p->cnt | CNT_SCI_EN) << 32;
-		*value = low >> (off * 8);
-	}
+	else
+		*value = read_block(p, off);
 }
 
 void vpm_cf9(struct vpm *p, bool write, u8 *value)

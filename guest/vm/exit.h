@@ -75,12 +75,18 @@ bool vcpu_is_64bit(struct vcpu *v);
  */
 const struct insn *vcpu_decode(struct vcpu *v);
 
+/** vcpu_skip_op() - vcpu_skip() where only the bits of mask say which instruction it was. */
+bool vcpu_skip_op(struct vcpu *v, u32 op, u32 mask, unsigned n);
+
 /**
  * vcpu_skip() - advance over the instruction that exited; its usual encoding, without prefixes,
  * is the n (1 to 3) bytes of op, lowest byte first. False: could not, a fault is queued or the
  * VM was failed.
  */
-bool vcpu_skip(struct vcpu *v, u32 op, unsigned n);
+static inline bool vcpu_skip(struct vcpu *v, u32 op, unsigned n)
+{
+	return vcpu_skip_op(v, op, (u32)size_mask(n), n);
+}
 
 /** kvmclock_write() - the guest set MSR_KVM_SYSTEM_TIME(_NEW): fill its page. */
 void kvmclock_write(struct vcpu *v);

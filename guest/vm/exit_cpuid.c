@@ -7,8 +7,7 @@
 
 #define OP_CPUID 0xa20f
 #define OP_XSETBV 0xd1010f
-#define OP_VMMCALL 0xd9010f
-#define OP_VMCALL  0xc1010f
+#define OP_0F01     0x010fu /* VMMCALL, VMCALL */
 
 #define CR4_OSXSAVE BIT(18)
 #define KVM_ENOSYS  1000ull
@@ -48,7 +47,8 @@ enum exit_result exit_hypercall(struct vcpu *v)
 {
 	u64 answer = v->vm->ops->cpl(v->hv) ? 0 - KVM_EPERM : 0 - KVM_ENOSYS;
 
-	if (vcpu_skip(v, v->vm->vendor_amd ? OP_VMMCALL : OP_VMCALL, 3))
+	/* Whatever the third byte, it was an instruction of three. */
+	if (vcpu_skip_op(v, OP_0F01, 0xffff, 3))
 		v->regs.gpr[HVM_RAX] = answer;
 	return EXIT_RETRY;
 }

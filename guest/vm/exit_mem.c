@@ -69,10 +69,9 @@ static bool is_plain_mov(const struct vcpu *v, const struct insn *in, gpa_t gpa)
 
 enum exit_result exit_mem(struct vcpu *v)
 {
-	const struct hvm_exit *x = &v->exit;
+	struct hvm_exit *x = &v->exit;
 	gpa_t gpa = x->u.mem.gpa;
 	const struct insn *in;
-	u64 value;
 
 	if (unlikely(x->u.mem.walk || x->u.mem.access == HVM_ACCESS_EXEC || x->u.mem.mapped ||
 		     v->vm->ops->event_queued(v->hv) || gmap_ptr(&v->vm->mem, gpa))) {
@@ -90,11 +89,11 @@ enum exit_result exit_mem(struct vcpu *v)
 	if (!is_plain_mov(v, in, gpa))
 		return exec_insn(v, in);
 	if (in->flags & INSN_F_TO_REG) {
-		access_mmio(v, gpa, in->size, false, &value);
-		reg_write(v, in, value);
+		access_mmio(v, gpa, in->size, false, &x->data);
+		reg_write(v, in, x->data);
 	} else {
-		value = reg_read(v, in) & size_mask(in->size);
-		access_mmio(v, gpa, in->size, true, &value);
+		x->data = reg_read(v, in) & size_mask(in->size);
+		access_mmio(v, gpa, in->size, true, &x->data);
 	}
 	vcpu_advance(v, in->len);
 	return EXIT_RETRY;

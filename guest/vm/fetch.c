@@ -49,7 +49,7 @@ static struct fetch_cache *fetch_slot(struct vcpu *v, u64 linear)
 	return &v->fetch[(linear >> PAGE_SHIFT) % FETCH_CACHE_SLOTS];
 }
 
-static bool still_valid(const struct fetch_cache *f, u64 cr3, u64 page)
+static ALWAYS_INLINE bool still_valid(const struct fetch_cache *f, u64 cr3, u64 page)
 {
 	u64 diff;
 
@@ -224,7 +224,7 @@ static NOINLINE bool skip_slow(struct vcpu *v)
 	return true;
 }
 
-bool vcpu_skip(struct vcpu *v, u32 op, unsigned n)
+bool vcpu_skip_op(struct vcpu *v, u32 op, u32 mask, unsigned n)
 {
 	const struct fetch_cache *f;
 	struct hvm_code c;
@@ -242,7 +242,7 @@ bool vcpu_skip(struct vcpu *v, u32 op, unsigned n)
 		     linear % PAGE_SIZE > PAGE_SIZE - sizeof(seen)))
 		return skip_slow(v);
 	__builtin_memcpy(&seen, f->code + linear % PAGE_SIZE, sizeof(seen));
-	if (unlikely((seen ^ op) << (32 - 8 * n)))
+	if (unlikely((seen ^ op) & mask))
 		return skip_slow(v);
 	vcpu_advance(v, n);
 	return true;

@@ -16,7 +16,8 @@ void io_bus_init(struct io_bus *bus, const char *name, u64 limit)
 	bus->count = 0;
 	/* Ports of a device lie within eight, registers in memory within a page. */
 	bus->hint_shift = limit == PORT_LIMIT ? 3 : 12;
-	__builtin_memset(bus->hint, 0, sizeof(bus->hint));
+	for (u32 i = 0; i < IO_BUS_HINTS; i++)
+		bus->hint[i] = &bus->region[0];
 	bus->region[0] = (struct io_region){ 0 };
 }
 
@@ -73,7 +74,8 @@ int io_bus_remove(struct io_bus *bus, u64 base)
 	return 0;
 }
 
-static NOINLINE struct io_region *search(struct io_bus *bus, u64 addr, u8 *hint)
+static NOINLINE struct io_region *search(struct io_bus *bus, u64 addr,
+					 struct io_region **hint)
 {
 	u32 at = upper_bound(bus, addr);
 	struct io_region *r;
@@ -83,14 +85,14 @@ static NOINLINE struct io_region *search(struct io_bus *bus, u64 addr, u8 *hint)
 	r = &bus->region[at - 1];
 	if (addr - r->base >= r->len)
 		return NULL;
-	*hint = (u8)(at - 1);
+	*hint = r;
 	return r;
 }
 
 struct io_region *io_bus_find(struct io_bus *bus, u64 addr)
 {
-	u8 *hint = &bus->hint[(addr >> bus->hint_shift) % IO_BUS_HINTS];
-	struct io_region *r = &bus->region[*hint];
+	struct io_region **hint = &bus->hint[(addr >> bus->hint_shift) % IO_BUS_HINTS];
+	struct io_region *r = *hint;
 
 	/* A stale hint names a region elsewhere, or an empty one, which has no length. */
 	if (likely(addr - r->base < r->len))
@@ -99,7 +101,7 @@ struct io_region *io_bus_find(struct io_bus *bus, u64 addr)
 }
 
 /* Byte by byte: the access straddles a border between regions, or nothing. */
-static bool access_bytes(struct io_bus *bus, u64 addr, unsigned size, bool write, u64 *value)
+static NOINLINE bool access_bytes(struct io_bus *bus, u64 addr, unsigned size, bool write, u64 *value)
 {
 	bool all = true;
 	u64 out = 0;
@@ -121,10 +123,12 @@ static bool access_bytes(struct io_bus *bus, u64 addr, unsigned size, bool write
 	return all;
 }
 
+static const u64 masks[9] = { [1] = 0xff, [2] = 0xffff, [4] = 0xffffffff, [8] = ~0ull };
+
 bool io_bus_access(struct io_bus *bus, u64 addr, unsigned size, bool write, u64 *value)
 {
 	struct io_region *r = io_bus_find(bus, addr);
-	u64 mask = size_mask(size);
+	u64 mask = masks[size];
 
 	if (unlikely(!r || r->len - (addr - r->base) < size))
 		return access_bytes(bus, addr, size, write, value);

@@ -34,7 +34,7 @@ struct io_bus {
 	u64 limit; /* highest valid address + 1; 0 means 2^64 */
 	u32 count;
 	u32 hint_shift;
-	u8 hint[IO_BUS_HINTS]; /* by address: index of the region found there last */
+	struct io_region *hint[IO_BUS_HINTS]; /* by address: the region found there last */
 	struct io_region region[IO_BUS_REGIONS];
 };
 

@@ -16,7 +16,7 @@
 
 void spin_init(struct spinlock *l, enum lock_rank rank, const char *name)
 {
-	*l = (struct spinlock){ .rank = rank, .name = name };
+	*l = (struct spinlock){ .bit = 1u << rank, .name = name };
 }
 
 /* Out of line, with what follows the wait: the free lock is taken without saving a register. */
@@ -33,12 +33,12 @@ static NOINLINE void lock_contended(struct spinlock *l, struct pcpu *p)
 				      atomic_load_relaxed(&l->word) - 1);
 		}
 	}
-	p->locks_held |= 1u << l->rank;
+	p->locks_held |= l->bit;
 }
 
 static NOINLINE void rank_violated(const struct spinlock *l, const struct pcpu *p)
 {
-	panic("lock %s (rank %u) taken while holding ranks %#x%s", l->name, l->rank,
+	panic("lock %s (rank %u) taken while holding ranks %#x%s", l->name, (u32)__builtin_ctz(l->bit),
 	      p->locks_held, l->word == p->id + 1 ? ", itself among them" : "");
 }
 
@@ -46,12 +46,13 @@ void spin_lock(struct spinlock *l)
 {
 	struct pcpu *p = this_cpu();
 
-	if (unlikely(p->locks_held >> l->rank)) {
+	/* The bits of all ranks from this one up. */
+	if (unlikely(p->locks_held >= l->bit)) {
 		rank_violated(l, p);
 	} else if (unlikely(!atomic_cas(&l->word, 0u, p->id + 1))) {
 		lock_contended(l, p);
 	} else {
-		p->locks_held |= 1u << l->rank;
+		p->locks_held |= l->bit;
 	}
 }
 
@@ -61,7 +62,7 @@ void spin_unlock(struct spinlock *l)
 
 	if (unlikely(l->word != p->id + 1))
 		panic("lock %s released by CPU %u, owner is %d", l->name, p->id, (int)l->word - 1);
-	p->locks_held &= ~(1u << l->rank);
+	p->locks_held &= ~l->bit;
 	atomic_store_release(&l->word, 0u);
 }
 

@@ -29,11 +29,11 @@ enum lock_rank {
 
 struct spinlock {
 	u32 word;	  /* 0 free, else 1 + id of the owning CPU */
-	u32 rank;	  /* enum lock_rank */
+	u32 bit;	  /* 1 << enum lock_rank, as in pcpu.locks_held */
 	const char *name;
 };
 
-#define SPINLOCK_INIT(r, n) { .word = 0, .rank = (r), .name = (n) }
+#define SPINLOCK_INIT(r, n) { .word = 0, .bit = 1u << (r), .name = (n) }
 
 /** spin_init() - for locks inside allocated objects. */
 void spin_init(struct spinlock *l, enum lock_rank rank, const char *name);

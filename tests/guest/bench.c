@@ -46,11 +46,11 @@ static void measure_overhead(void)
 	overhead = stat_of(sample, SAMPLES).min;
 }
 
-static void hypercall(void)
+static void hypercall(bool amd)
 {
 	u64 a = 0xffff; /* a number nobody serves */
 
-	if (cpu_is_amd())
+	if (amd)
 		__asm__ volatile("vmmcall" : "+a"(a) : : "rbx", "rcx", "rdx", "rsi", "memory");
 	else
 		__asm__ volatile("vmcall" : "+a"(a) : : "rbx", "rcx", "rdx", "rsi", "memory");
@@ -148,6 +148,7 @@ static void bench_ipi(void)
 void guest_main(void)
 {
 	bool x2 = cpuid(1, 0).ecx >> 21 & 1;
+	bool amd = cpu_is_amd(); /* asks CPUID, which exits */
 
 	tsc_khz();
 	trap_set(VECTOR, trap_count_apic);
@@ -157,7 +158,7 @@ void guest_main(void)
 	MEASURE("exit.port", inb(PIC1 + 1));
 	MEASURE("exit.pmtimer", pm_timer());
 	if (boot_platform() == PLATFORM_GODWIT)
-		MEASURE("exit.hypercall", hypercall());
+		MEASURE("exit.hypercall", hypercall(amd));
 	MEASURE("exit.mmio", mmio_read(IOAPIC_BASE));
 	if (x2)
 		apic_x2_enable();
