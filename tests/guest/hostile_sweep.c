@@ -28,7 +28,8 @@ static bool deadly(u32 port, u32 size)
 {
 	return ranges_overlap(port, size, MACHINE_PM1_CNT, 2) ||
 	       ranges_overlap(port, size, MACHINE_RESET_PORT, 1) ||
-	       ranges_overlap(port, size, 0x92, 1) || ranges_overlap(port, size, 0x64, 1) || ranges_overlap(port, size, 0xf4, 1);
+	       ranges_overlap(port, size, 0x92, 1) || ranges_overlap(port, size, 0x64, 1) ||
+	       ranges_overlap(port, size, 0xf4, 1);
 }
 
 /* Every size that does not straddle; each port is reached. */

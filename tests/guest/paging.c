@@ -83,7 +83,7 @@ TEST(instruction_fetch_by_emulation)
 	/* the same code at another place, the old one gone */
 	*e = 0;
 	invlpg(VA);
-	CHECK_TRAP(VEC_PF, __asm__ volatile("call *%0" : : "r"(VA), "D"(TMICT), "a"(0x78) : "memory"));
+	CHECK_TRAP(VEC_PF, __asm__ volatile("call *%0" : : "r"(VA), "D"(TMICT) : "memory"));
 	CHECK_EQ(trap_this()->error & ~0x10ull, 0);
 	code[0] = 0x01; /* add %eax, (%rdi) */
 	page_map(VA, (u64)code, 1, 0);
@@ -253,7 +253,8 @@ TEST(paging_32bit)
 
 TEST(paging_pae)
 {
-	u64 *pdpt = page_alloc(1), *dir = page_alloc(1), *high = page_alloc(1), *table = page_alloc(1);
+	u64 *pdpt = page_alloc(1), *dir = page_alloc(1);
+	u64 *high = page_alloc(1), *table = page_alloc(1);
 
 	SKIP_IF(boot_cpus() < 2, "one processor");
 	pdpt[0] = (u64)dir | 1;
