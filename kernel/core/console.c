@@ -15,6 +15,12 @@
 #include "kernel/core/serial.h"
 #include "kernel/core/timer.h"
 
+/* Queues out. The longest reply is that of 'log': its ring, each line with a few bytes around. */
+#define PEOPLE_QUEUE (32u << 10)
+#define TOOLS_QUEUE (128u << 10)
+#define REPLY_MAX (TOOLS_QUEUE * 3 / 4)
+
+#define TYPED 64 /* bytes of input handled at once */
 #define PUMP_NS 1000000ull
 #define CHUNK 512 /* bytes moved at once; longer than any log line */
 
@@ -277,12 +283,24 @@ static size_t to_stream(struct session *s, const u8 *buf, size_t n)
 	return len;
 }
 
+/* A tool's request waits until its reply fits the queue; then nothing of it can be lost. */
+static bool ready(const struct session *s)
+{
+	return s->attached || s->person || serial_room(s->port) >= REPLY_MAX;
+}
+
+/* What is read cannot wait any more: of requests, only one. */
+static size_t chunk(const struct session *s)
+{
+	return s->attached || s->person ? TYPED : 1;
+}
+
 static void input(struct session *s)
 {
-	u8 buf[64];
+	u8 buf[TYPED];
 	size_t n;
 
-	while ((n = serial_read(s->port, buf, sizeof(buf))) > 0) {
+	while (ready(s) && (n = serial_read(s->port, buf, chunk(s))) > 0) {
 		for (size_t i = 0; i < n;) {
 			if (s->attached)
 				i += to_stream(s, buf + i, n - i);
@@ -368,7 +386,7 @@ static void open_port(u32 which, const char *key, const char *name, const struct
 
 	if (port < 0)
 		return;
-	rc = serial_open((u32)port, acpi);
+	rc = serial_open((u32)port, acpi, which == PEOPLE ? PEOPLE_QUEUE : TOOLS_QUEUE);
 	if (rc) {
 		log_warn("host.%s: %s cannot be used: %s", key, name,
 			 rc == -ENODEV ? "no 16550 answers at its ports" : err_name(rc));

@@ -34,7 +34,8 @@
 #define FCR_TRIGGER_8 0x80
 #define LCR_8N1 0x03
 #define LCR_DLAB 0x80
-#define MCR_DTR_RTS 0x03
+#define MCR_DTR 0x01
+#define MCR_RTS 0x02
 #define MCR_OUT2 0x08 /* gates the interrupt on PCs */
 #define LSR_DATA 0x01
 #define LSR_OVERRUN 0x02
@@ -56,6 +57,7 @@ struct serial_port {
 	u8 rx[RX_RING];
 	u32 rx_head, rx_tail; /* written by the handler; by the reader */
 	u8 *tx;
+	u32 tx_size;          /* bytes of its ring */
 	u32 tx_head, tx_tail; /* written by the writer; by the handler */
 	struct serial_stat stat;
 };
@@ -86,20 +88,25 @@ static void set_ier(struct serial_port *p, u8 ier)
 
 /* ---- interrupt side --------------------------------------------------------------------- */
 
+/* No room: leave the rest in the FIFO and ask the other side to wait. */
+static void hold(struct serial_port *p)
+{
+	set_ier(p, p->ier & (u8)~IER_RX);
+	reg_write(p, UART_MCR, MCR_DTR | MCR_OUT2);
+}
+
 static bool receive(struct serial_port *p, u8 lsr)
 {
 	bool got = false;
 
 	for (u32 i = 0; i < IRQ_ROUNDS && (lsr & LSR_DATA); i++) {
-		u8 c = reg_read(p, UART_DATA);
-
-		if (p->rx_head - p->rx_tail < RX_RING) {
-			p->rx[p->rx_head % RX_RING] = c;
-			atomic_store_release(&p->rx_head, p->rx_head + 1);
-			p->stat.rx++;
-		} else {
-			p->stat.rx_lost++;
+		if (p->rx_head - atomic_load_relaxed(&p->rx_tail) == RX_RING) {
+			hold(p);
+			return true;
 		}
+		p->rx[p->rx_head % RX_RING] = reg_read(p, UART_DATA);
+		atomic_store_release(&p->rx_head, p->rx_head + 1);
+		p->stat.rx++;
 		got = true;
 		lsr = reg_read(p, UART_LSR);
 		if (lsr & LSR_OVERRUN)
@@ -108,19 +115,19 @@ static bool receive(struct serial_port *p, u8 lsr)
 	return got;
 }
 
-/* Fill the FIFO. True when the ring has become half empty: a writer may go on. */
+/* Fill the FIFO. True when three quarters of the ring have become free: a writer may go on. */
 static bool transmit(struct serial_port *p)
 {
 	u32 before = p->tx_head - p->tx_tail, n = before;
 
 	for (u32 i = 0; i < p->tx_fifo && n; i++, n--)
-		reg_write(p, UART_DATA, p->tx[(p->tx_tail + i) % SERIAL_TX_RING]);
+		reg_write(p, UART_DATA, p->tx[(p->tx_tail + i) % p->tx_size]);
 	p->tx_tail += before - n;
 	p->stat.tx += before - n;
 	if (before)
 		p->stuck = false;
 	set_ier(p, n ? p->ier | IER_TX : p->ier & (u8)~IER_TX);
-	return before > SERIAL_TX_RING / 2 && n <= SERIAL_TX_RING / 2;
+	return before > p->tx_size / 4 && n <= p->tx_size / 4;
 }
 
 /*
@@ -194,7 +201,7 @@ static void setup(struct serial_port *p)
 	reg_write(p, UART_LCR, LCR_8N1);
 	reg_write(p, UART_IIR, FCR_ENABLE | FCR_TRIGGER_8);
 	p->tx_fifo = (reg_read(p, UART_IIR) & IIR_FIFOS) == IIR_FIFOS ? TX_FIFO : 1;
-	reg_write(p, UART_MCR, MCR_DTR_RTS | MCR_OUT2);
+	reg_write(p, UART_MCR, MCR_DTR | MCR_RTS | MCR_OUT2);
 }
 
 /* The vector of another open port on the same line, or a new one. */
@@ -206,7 +213,7 @@ static int line_vector(struct serial_port *p)
 	return irq_alloc(interrupt, p);
 }
 
-int serial_open(u32 port, const struct acpi_info *acpi)
+int serial_open(u32 port, const struct acpi_info *acpi, u32 tx_size)
 {
 	struct serial_port *p = &ports[port];
 	struct acpi_override line = acpi_isa_irq(acpi, p->isa_irq);
@@ -219,7 +226,8 @@ int serial_open(u32 port, const struct acpi_info *acpi)
 	if (!probe(p))
 		return -ENODEV;
 	p->stat.present = true;
-	p->tx = kalloc(hv_owner(), SERIAL_TX_RING);
+	p->tx = kalloc(hv_owner(), tx_size);
+	p->tx_size = tx_size;
 	if (!p->tx)
 		return -ENOMEM;
 	p->vector = line_vector(p);
@@ -241,7 +249,7 @@ no_route:
 	p->stat.open = false;
 	irq_free((u8)p->vector);
 no_vector:
-	kfree(hv_owner(), p->tx, SERIAL_TX_RING);
+	kfree(hv_owner(), p->tx, tx_size);
 	p->tx = NULL;
 	return rc;
 }
@@ -257,6 +265,13 @@ size_t serial_read(u32 port, u8 *buf, size_t size)
 		n++;
 	}
 	atomic_store_release(&p->rx_tail, p->rx_tail + (u32)n);
+	if (n && !(atomic_load_relaxed(&p->ier) & IER_RX)) {
+		u64 flags = irq_save();
+
+		reg_write(p, UART_MCR, MCR_DTR | MCR_RTS | MCR_OUT2);
+		set_ier(p, p->ier | IER_RX);
+		irq_restore(flags);
+	}
 	return n;
 }
 
@@ -264,7 +279,7 @@ size_t serial_room(u32 port)
 {
 	const struct serial_port *p = &ports[port];
 
-	return p->stat.open ? SERIAL_TX_RING - (p->tx_head - p->tx_tail) : 0;
+	return p->stat.open ? p->tx_size - (p->tx_head - p->tx_tail) : 0;
 }
 
 /* Send by polling until there are 'want' free bytes. False: no progress in time. */
@@ -307,7 +322,7 @@ void serial_write(u32 port, const char *text, size_t len)
 		if (n > len)
 			n = len;
 		for (size_t i = 0; i < n; i++)
-			p->tx[(p->tx_head + i) % SERIAL_TX_RING] = (u8)text[i];
+			p->tx[(p->tx_head + i) % p->tx_size] = (u8)text[i];
 		flags = irq_save();
 		p->tx_head += (u32)n;
 		/* The enable bit raises an interrupt at once when the port is idle. */
@@ -320,8 +335,10 @@ void serial_write(u32 port, const char *text, size_t len)
 
 void serial_flush(u32 port)
 {
-	if (ports[port].stat.open && !make_room(port, SERIAL_TX_RING))
-		ports[port].stat.tx_dropped += SERIAL_TX_RING - serial_room(port);
+	struct serial_port *p = &ports[port];
+
+	if (p->stat.open && !make_room(port, p->tx_size))
+		p->stat.tx_dropped += p->tx_size - serial_room(port);
 }
 
 void serial_stats(u32 port, struct serial_stat *out)

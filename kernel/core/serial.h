@@ -10,11 +10,10 @@
 #include "kernel/core/acpi.h"
 
 #define SERIAL_PORTS 4
-#define SERIAL_TX_RING (32u << 10)
 
 struct serial_stat {
 	u64 rx, tx;     /* bytes */
-	u64 rx_lost;    /* overruns of the FIFO or of the ring */
+	u64 rx_lost;    /* overruns of the FIFO */
 	u64 tx_dropped; /* bytes for which there was no room within the bounded wait */
 	u64 irqs;
 	bool present, open;
@@ -22,10 +21,12 @@ struct serial_stat {
 
 /**
  * serial_open() - take over port 0..3: 115200 8N1, FIFOs on, its interrupt to the boot CPU. The
- * handler posts SOFTIRQ_CONSOLE when bytes have come or room was made. Returns 0; -ENODEV:
+ * handler posts SOFTIRQ_CONSOLE when bytes have come or 3/4 of the queue out, of tx_size bytes
+ * (a power of 2), is free again. Received bytes that nobody reads make the port ask the other side
+ * to wait (RTS). Returns 0; -ENODEV:
  * no 16550 answers there; -EBUSY: open already; -ENOMEM, -ENOSPC: ring or vector. Boot CPU.
  */
-int MUST_CHECK serial_open(u32 port, const struct acpi_info *acpi);
+int MUST_CHECK serial_open(u32 port, const struct acpi_info *acpi, u32 tx_size);
 
 /** serial_read() - at most size received bytes; returns how many. Boot CPU, softirq. */
 size_t serial_read(u32 port, u8 *buf, size_t size);
@@ -40,7 +41,7 @@ size_t serial_room(u32 port);
  */
 void serial_write(u32 port, const char *text, size_t len);
 
-#define SERIAL_WAIT_MS 20
+#define SERIAL_WAIT_MS 100
 
 /** serial_flush() - send all that is queued by polling, same bound; before power-off. Boot CPU. */
 void serial_flush(u32 port);
