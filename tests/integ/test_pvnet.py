@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Stock Linux guests with their own virtio_net, through the switch: ping, TCP both ways."""
 import itertools
+import re
 
 from lib import guests, paths
 from lib.registry import test
@@ -23,7 +24,7 @@ def start(t, *sections, **options):
                "initrd.img": paths.GUEST / "initrd-virtio.img"}
     m = t.machine(config=guests.host_config(*sections), modules=modules, memory=1024, **options)
     guests.wait_console(m, timeout=90)
-    for i in range(1, len(sections) + 1):
+    for i in range(1, sum(s.startswith("[vm") for s in sections) + 1):
         guests.attach(m, f"g{i}")
         m.com1.expect(r"godwit-guest: net-up exit 0", timeout=guests.SHELL_S)
         m.com1.expect(r"^guest# ", timeout=60)
@@ -50,9 +51,10 @@ def ping(m, i, j, size=56):
 
 
 def fetch(m, i, j):
-    """Guest i gets the file of guest j, whole and right."""
-    on(m, i, f"cd /tmp; wget -q -O file http://10.0.0.{j}/file && "
-       f"wget -q -O sum http://10.0.0.{j}/sum && sha256sum -c sum", timeout=120)
+    """Guest i gets the file of guest j, whole and right; seconds of the guest's time."""
+    text = on(m, i, f"sh /tests/net-fetch.sh 10.0.0.{j}", timeout=120)
+    begin, end = re.search(r"took (\S+) (\S+)", text).groups()
+    return float(end) - float(begin)
 
 
 def both_ways(m):
@@ -63,6 +65,10 @@ def both_ways(m):
     fetch(m, 2, 1)
     for i in (1, 2):
         on(m, i, "sh /tests/check-dmesg.sh")
+
+
+def ports(m):
+    return {p["name"]: p for p in m.ctl.request("net list") if "name" in p}
 
 
 @test(timeout=240, needs=NEEDS, cores=2)
@@ -78,4 +84,69 @@ def split(t):
     m = start(t, section(1, "packed=no"), section(2, "packed=no"))
     features = on(m, 1, "cat /sys/bus/virtio/devices/virtio0/features").strip()
     assert features[34] == "0", f"packed rings: {features}"
+    both_ways(m)
+
+
+@test(timeout=300, needs=NEEDS, cores=2)
+def queues_and_lines(t):
+    """Two pairs of queues; and a guest whose interrupts are lines; both paused, and started again."""
+    m = start(t, section(1, cpus=2), section(2, cpus=2, cmdline="pci=nomsi"))
+    assert on(m, 1, "ls /sys/class/net/eth0/queues | grep -c rx").strip() == "2"
+    on(m, 2, "! grep MSI /proc/interrupts")
+    both_ways(m)
+    for i in (1, 2):
+        m.ctl.request(f"vm pause g{i}")
+        m.ctl.request(f"vm resume g{i}")
+        ping(m, 1, 2)
+    m.ctl.request("vm stop g2")
+    assert "g2.net0" not in ports(m)
+    m.ctl.request("vm start g2")
+    on(m, 1, "until ping -c 1 -W 1 10.0.0.2; do :; done", timeout=guests.SHELL_S)
+    fetch(m, 1, 2)
+
+
+@test(timeout=300, needs=NEEDS, cores=2)
+def without_offloads(t):
+    """One driver without checksum and segmentation offload: the switch finishes frames for it."""
+    m = start(t, section(1), section(2, "packed=no"))
+    on(m, 2, "sh /tests/net-plain.sh")
+    both_ways(m)
+    on(m, 1, "sh /tests/net-plain.sh")
+    both_ways(m)
+    drops = " ".join(p["drops"] for p in ports(m).values())
+    assert not re.search("offload|ring|runt|spoof|oversize", drops), drops
+
+
+@test(timeout=300, needs=NEEDS, cores=2)
+def rights(t):
+    """Spoofed addresses, VLANs, the link and the rate: what the operator says holds."""
+    m = start(t, section(1), section(2), section(3, "vlan=7"))
+    on(m, 1, "! ping -c 1 -W 1 10.0.0.3")
+    on(m, 1, "! ip link set eth0 address 52:54:00:00:00:77")      # refused by the device
+    m.ctl.request("net set g2.net0 link=off")
+    on(m, 2, "sleep 1; grep 0 /sys/class/net/eth0/carrier")
+    m.ctl.request("net set g2.net0 link=on")
+    on(m, 2, "sleep 1; grep 1 /sys/class/net/eth0/carrier")
+    ping(m, 1, 2)
+    m.ctl.request("net set g1.net0 vlan=7")
+    on(m, 1, "! ping -c 1 -W 1 10.0.0.2")
+    ping(m, 1, 3)
+    m.ctl.request("net set g3.net0 rate=10M")
+    seconds = fetch(m, 1, 3)
+    assert 3.0 <= seconds <= 4.5, f"{FILE_KIB} KiB at 10 Mbit/s took {seconds} s"
+
+
+OUTSIDE = ("-netdev", "user,id=u,net=10.0.0.0/24,host=10.0.0.254,dhcpstart=10.0.0.100",
+           "-device", "pcie-root-port,id=rp,slot=1,chassis=1", "-device", "igb,bus=rp,netdev=u,mac=52:54:00:aa:00:01")
+
+
+@test(timeout=300, needs=NEEDS, cores=2)
+def outside(t):
+    """Through the uplink: an address by DHCP, ping; and the neighbour inside stays reachable."""
+    m = start(t, "[nic lan0]\nmatch = 8086:10c9\nuplink = yes\n", section(1), section(2),
+              devices=OUTSIDE)
+    ping(m, 1, 254)
+    text = on(m, 2, "udhcpc -i eth0 -n -q -t 5 -s /bin/true", timeout=60)
+    assert "obtained" in text, text
+    ping(m, 1, 2)
     both_ways(m)
