@@ -187,9 +187,14 @@ static void test_options(void)
 
 	if (cmdline_find(boot.info.cmdline, "crash", name, sizeof(name)))
 		crash_run(name);
-	if (cmdline_find(boot.info.cmdline, "selftest", name, sizeof(name)) &&
-	    strcmp(name, "iommu") == 0)
+	if (!cmdline_find(boot.info.cmdline, "selftest", name, sizeof(name)))
+		return;
+	if (strcmp(name, "iommu") == 0)
 		selftest_iommu();
+	else if (strcmp(name, "iommu-cost") == 0)
+		selftest_iommu_cost();
+	else
+		log_err("selftest=%s: no such test", name);
 }
 
 NORETURN void kmain(u32 magic, u32 info);

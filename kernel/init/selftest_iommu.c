@@ -20,21 +20,22 @@
 
 #define EDU_VENDOR 0x1234
 #define EDU_DEVICE 0x11e8
-#define EDU_RAISE  0x60
-#define EDU_ACK	   0x64
+#define EDU_RAISE 0x60
+#define EDU_ACK 0x64
 #define EDU_SOURCE 0x80
 #define EDU_TARGET 0x88
-#define EDU_COUNT  0x90
-#define EDU_START  0x98
-#define EDU_GO	   1
+#define EDU_COUNT 0x90
+#define EDU_START 0x98
+#define EDU_GO 1
 #define EDU_TO_RAM 2
 #define EDU_BUFFER 0x40000
 
-#define IOVA	 0x5000000ull /* below 256 MiB: the device's default mask */
-#define BYTES	 4096u
-#define PATTERN	 0xa5
-#define DMA_MS	 1000
-#define IRQ_MS	 100
+#define IOVA 0x5000000ull /* below 256 MiB: the device's default mask */
+#define BYTES 4096u
+#define PATTERN 0xa5
+#define DMA_MS 1000
+#define IRQ_MS 100
+#define COST_CALLS 512
 
 static struct {
 	volatile u8 *regs;
@@ -172,6 +173,55 @@ static void test_irqs(void)
 	irq_free((u8)vector);
 }
 
+/* A message that names an interrupt which is not its own, and one in the unremapped format. */
+static void test_forged(void)
+{
+	struct iommu_msi other = { IOMMU_MSI_BASE | 0x10, 0xff };
+	struct iommu_msi plain = { IOMMU_MSI_BASE | lapic_id() << 12, 0 };
+	int vector = irq_alloc(on_irq, NULL);
+
+	if (vector < 0)
+		return;
+	set_msi(&other);
+	report("interrupt of another blocked", !delivered());
+	plain.data = (u32)vector;
+	set_msi(&plain);
+	report("compatibility-format interrupt blocked", !delivered());
+	irq_free((u8)vector);
+}
+
+/* Ticks of one of n calls that map or unmap size bytes each, a device being attached. */
+static u64 cost(bool map, u64 size, u32 n)
+{
+	u64 start = tsc_read();
+
+	for (u32 i = 0; i < n; i++) {
+		iova_t at = SIZE_4G + i * size;
+		int err = map ? iommu_map(edu.domain, at, at, size, PG_R | PG_W)
+			      : iommu_unmap(edu.domain, at, size);
+
+		if (err)
+			return 0;
+	}
+	return (tsc_read() - start) / n;
+}
+
+static void test_costs(void)
+{
+	static const struct {
+		const char *name;
+		u64 size;
+	} kinds[] = { { "4k", PAGE_SIZE }, { "2m", SIZE_2M } };
+
+	for (u32 i = 0; i < ARRAY_SIZE(kinds); i++) {
+		u64 map = cost(true, kinds[i].size, COST_CALLS);
+		u64 unmap = cost(false, kinds[i].size, COST_CALLS);
+
+		log_info("selftest: iommu: cost map_%s %lu unmap_%s %lu ticks", kinds[i].name, map,
+			 kinds[i].name, unmap);
+	}
+}
+
 static int set_up(void)
 {
 	const struct pci_func *f = NULL;
@@ -193,6 +243,19 @@ static int set_up(void)
 	return iommu_domain_create(&c, &edu.domain);
 }
 
+void selftest_iommu_cost(void)
+{
+	int err = set_up();
+
+	if (!err)
+		err = iommu_attach(edu.domain, edu.bdf);
+	if (err)
+		log_warn("selftest: iommu: cannot run: %s", err_name(err));
+	else
+		test_costs();
+	log_info("selftest: iommu: end");
+}
+
 void selftest_iommu(void)
 {
 	int err = set_up();
@@ -210,6 +273,8 @@ void selftest_iommu(void)
 	memset(edu.in, 0, BYTES);
 	test_dma();
 	test_irqs();
+	test_forged();
+	test_costs();
 	report("detached", !iommu_detach(edu.bdf) && iommu_domain_destroy(edu.domain) == 0);
 	report("detached device blocked", !reaches(IOVA) && filled(0));
 	log_info("selftest: iommu: end");

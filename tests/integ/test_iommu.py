@@ -15,7 +15,7 @@ STEPS = (
     "quarantine blocks", "unmapped write blocked", "physical address blocked", "mapped",
     "write to a read-only page blocked", "mapped page translated", "unmapped",
     "page taken away blocked", "interrupt delivered", "interrupt blocked",
-    "interrupt routed again", "interrupt freed", "detached", "detached device blocked",
+    "interrupt routed again", "interrupt freed", "interrupt of another blocked", "detached", "detached device blocked",
 )
 RECORDED = ("unmapped write recorded", "write to a read-only page recorded",
             "page taken away recorded")
@@ -38,6 +38,7 @@ def vtd(t, iommu, **options):
     assert re.search(r"iommu: 00:[0-9a-f]{2}\.0 \(selftest\): write at 0x5000000: ", text)
     assert re.search(r"iommu: 00:[0-9a-f]{2}\.0 \(selftest\): interrupt 0x[0-9a-f]+: "
                      r"interrupt is blocked", text)
+    assert re.search(r"interrupt 0x0: interrupt from a wrong source", text)
     # This one was not polled for: the unit's own interrupt tells of it.
     m.com1.expect(r"iommu: .* \(nobody\): write at 0x7777000: no context entry", timeout=10)
     m.com1.sendline("iommu")
@@ -67,7 +68,8 @@ def vtd_device_iotlb(t):
 # The model's event log stays empty: what is recorded cannot be seen there.
 @test(timeout=90)
 def amdvi(t):
-    selftest(t, "amd-iommu,intremap=on,pt=off", STEPS)
+    selftest(t, "amd-iommu,intremap=on,pt=off",
+             STEPS + ("compatibility-format interrupt blocked",))
 
 
 @test(timeout=90)
