@@ -80,20 +80,31 @@ TEST(monotone)
 	}
 }
 
-TEST(rate)
+/* Nanoseconds of the clock while the PM timer counts 200 ms; the last readings lie together. */
+static u64 clock_of_200_ms(void)
 {
-	u64 a;
-	u32 pm, n;
+	u32 pm = pm_timer(), n;
+	u64 a = clock_ns(0);
 
-	SKIP_IF(!have_clock(), "no kvmclock");
-	pm = pm_timer();
-	a = clock_ns(0);
 	do {
 		n = (pm_timer() - pm) & 0xffffff;
 	} while (n < PM_TMR_HZ / 5);
 	a = clock_ns(0) - a;
-	/* 200 ms, within 1% */
-	CHECK(a > 198000000 && a < 210000000);
+	return a * (PM_TMR_HZ / 5) / n;
+}
+
+TEST(rate)
+{
+	bool good = false;
+
+	SKIP_IF(!have_clock(), "no kvmclock");
+	/* An emulated machine is held up now and then between two readings; not every time. */
+	for (u32 i = 0; i < 10 && !good; i++) {
+		u64 a = clock_of_200_ms();
+
+		good = a > 198000000 && a < 202000000;
+	}
+	CHECK(good);
 }
 
 TEST(tsc_rate_of_cpuid)

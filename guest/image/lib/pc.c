@@ -86,19 +86,28 @@ u32 pm_timer(void)
 	return inl(MACHINE_PM_TMR);
 }
 
+/* Rate over 5 ms; wrong when an emulated machine was held up between two of the readings. */
+static u64 sample_khz(void)
+{
+	u32 start = pm_timer(), ticks = 0;
+	u64 t = rdtsc();
+
+	for (u32 i = 0; i < 10000000 && ticks < PM_TMR_HZ / 200; i++)
+		ticks = (pm_timer() - start) & 0xffffff;
+	t = rdtsc() - t;
+	return ticks ? t * PM_TMR_HZ / ticks / 1000 : 0;
+}
+
 u64 tsc_khz(void)
 {
-	u32 start, ticks = PM_TMR_HZ / 200; /* 5 ms */
-	u64 t;
+	u64 s[5];
 
-	if (khz)
-		return khz;
-	start = pm_timer();
-	t = rdtsc();
-	for (u32 i = 0; i < 10000000 && ((pm_timer() - start) & 0xffffff) < ticks; i++)
-		;
-	t = rdtsc() - t;
-	khz = t / 5 ? t / 5 : 1;
+	for (u32 i = 0; !khz && i < ARRAY_SIZE(s); i++)
+		s[i] = sample_khz();
+	if (!khz)
+		khz = stat_of(s, ARRAY_SIZE(s)).median;
+	if (!khz)
+		khz = 1;
 	return khz;
 }
 
