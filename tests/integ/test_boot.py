@@ -3,7 +3,7 @@
 and loaders do not give; the rights of the hypervisor's own memory, read back and provoked."""
 import re
 
-from lib import guests
+from lib import guests, paths
 from lib.registry import test
 
 # Seconds until a host that boots at all has said so, on a loaded machine.
@@ -89,6 +89,43 @@ def memory_above_4g(t):
 @test(timeout=60)
 def no_iommu(t):
     boots(t, iommu="")
+
+
+# ---- what a loader may get wrong ----------------------------------------------------------
+
+@test(timeout=60)
+def no_modules(t):
+    m = boots(t)
+    says(m, r"no boot module named godwit\.conf: default settings, no guests$")
+    m.com1.expect(r"^godwit> ")
+    assert m.ctl.request("version")["version"]
+
+
+@test(timeout=60)
+def modules_without_configuration(t):
+    m = boots(t, modules={"thing": paths.IMAGE, "other": paths.IMAGE})
+    says(m, r"loader .* 2 modules")
+    says(m, r"no boot module named godwit\.conf")
+
+
+@test(timeout=60)
+def too_many_modules(t):
+    m = boots(t, modules={f"m{n}": paths.ROOT / "README.md" for n in range(40)},
+              config="[host]\nname = a\n")
+    says(m, r'boot module 40 "m39" is not used')
+    m.com1.expect(r"^a> ")
+
+
+@test(timeout=60)
+def long_command_line(t):
+    m = boots(t, append="word " * 1000)
+    says(m, r"strings cut: yes")
+
+
+@test(timeout=60)
+def unknown_options(t):
+    m = boots(t, append="crash=nonsense debug-exit=horse = =x \"'%n%s")
+    says(m, r"crash=nonsense: no such fault$")
 
 
 @test(timeout=60)
