@@ -39,3 +39,5 @@ EDGE_SRCS += devices/sriov/nics.c
 EDGE_SRCS += devices/pci/assign.c
 EDGE_SRCS += devices/sriov/igb/igb_guest.c
 EDGE_SRCS += devices/sriov/uplink.c
+EDGE_SRCS += devices/pci/assign_dma.c
+EDGE_SRCS += devices/pci/assign_pci.c

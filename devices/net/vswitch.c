@@ -38,7 +38,7 @@ const char *net_drop_name(enum net_drop why)
 	return name[why];
 }
 
-/* ---- address table -------------------------------------------------------------------------- */
+/* ---- address table --------------------------------------------------------------------- */
 
 static struct vswitch_entry *set_of(struct vswitch *sw, const u8 *mac, u16 vlan)
 {
@@ -134,7 +134,7 @@ static int add_fixed(struct vswitch *sw, u32 id)
 	return 0;
 }
 
-/* ---- ports ---------------------------------------------------------------------------------- */
+/* ---- ports ----------------------------------------------------------------------------- */
 
 void vswitch_init(struct vswitch *sw)
 {
@@ -251,7 +251,7 @@ static bool member(const struct vswitch_port *p, u16 vlan, bool *tagged)
 	return p->cfg.trunk && (p->vlans[vlan / 8] >> vlan % 8 & 1);
 }
 
-/* ---- out ------------------------------------------------------------------------------------ */
+/* ---- out ------------------------------------------------------------------------------- */
 
 static void count_rx(struct vswitch *sw, struct vswitch_port *p, enum net_drop rc, u32 len)
 {
@@ -342,7 +342,7 @@ static void flood(struct vswitch *sw, u32 from, const struct frame *f, bool grou
 			deliver(sw, from, i, f, now);
 }
 
-/* ---- in ------------------------------------------------------------------------------------- */
+/* ---- in -------------------------------------------------------------------------------- */
 
 static enum net_drop untag(const struct vswitch_port *p, struct frame *f)
 {

@@ -6,6 +6,7 @@
 #include "devices/pci/assign.h"
 
 #include "arch/x86/io.h"
+#include "devices/pci/assign_dma.h"
 #include "devices/platform/pc.h"
 #include "devices/sriov/sriov.h"
 #include "guest/mem/stage2.h"
@@ -15,13 +16,11 @@
 #include "kernel/base/err.h"
 #include "kernel/base/fmt.h"
 #include "kernel/base/str.h"
-#include "kernel/core/config_value.h"
 #include "kernel/core/frames.h"
 #include "kernel/core/hostmap.h"
 #include "kernel/core/irq.h"
 #include "kernel/core/log.h"
 #include "kernel/core/pci.h"
-#include "kernel/core/pci_iso.h"
 #include "kernel/core/percpu.h"
 
 #define BDF_FMT	      "%02x:%02x.%u"
@@ -71,7 +70,7 @@ static void physical_command(const struct assigned *a, u32 clear, u32 set)
 	pci_write(bdf, PCI_COMMAND, 2, (pci_read(bdf, PCI_COMMAND, 2) & ~clear) | set);
 }
 
-/* ---- interrupts ------------------------------------------------------------------------------- */
+/* ---- interrupts ------------------------------------------------------------------------ */
 
 static void irq(void *ctx)
 {
@@ -90,7 +89,8 @@ static void deliver(struct assigned *a)
 	spin_lock(&a->vm->lock);
 	for (; bits; bits &= bits - 1) {
 		a->interrupts++;
-		(void)vassign_event(&a->v, (u16)__builtin_ctz(bits)); /* the guest may have it off */
+		/* The guest may have it off: nothing is owed then. */
+		(void)vassign_event(&a->v, (u16)__builtin_ctz(bits));
 	}
 	spin_unlock(&a->vm->lock);
 }
@@ -164,7 +164,7 @@ static void on_raise(void *ctx, u16 vector, u64 address, u32 data)
 	pc_msi(a->vm, address, data);
 }
 
-/* ---- registers ---------------------------------------------------------------------------------- */
+/* ---- registers ------------------------------------------------------------------------- */
 
 /* The region's context carries function and BAR: the io_fn has no other way to know. */
 struct trap {
@@ -279,7 +279,7 @@ static void on_range(void *ctx, unsigned bar, u64 gpa, const struct vassign_rang
 	else if (on)
 		rc = stage2_map_mmio(a->vm, gpa, a->v.info.bar[bar].addr + r->off, r->len);
 	if (rc)
-		log_limited(&limit, LOG_WARN, "vm %s: " BDF_FMT ": BAR %u is not visible at %#lx: %s",
+		log_limited(&limit, LOG_WARN, "vm %s: " BDF_FMT ": BAR %u is not at %#lx: %s",
 			    a->vm->name, BDF_ARGS(a->v.info.bdf), bar, gpa, err_name(rc));
 }
 
@@ -306,58 +306,11 @@ static void on_flr(void *ctx)
 	struct assigned *a = ctx;
 
 	if (reset_function(a))
-		vm_fail(a->vm, NULL, "assigned function " BDF_FMT " did not come back from its reset",
+		vm_fail(a->vm, NULL, "assigned " BDF_FMT " did not come back from its reset",
 			BDF_ARGS(a->v.info.bdf));
 }
 
-/* ---- domain --------------------------------------------------------------------------------------- */
-
-static void on_broken(void *ctx, u16 bdf)
-{
-	struct vm *vm = ctx;
-
-	vm_fail(vm, NULL, "assigned function " BDF_FMT " does not obey the IOMMU", BDF_ARGS(bdf));
-}
-
-/* Device address = guest-physical address, for all RAM the guest sees. */
-static int map_ram(struct vm *vm, struct iommu_domain *d)
-{
-	const struct gmap *m = &vm->mem;
-	u64 hole_end = m->vga_base + m->vga_len;
-	hpa_t first = virt_to_phys(m->block[0]);
-	int rc = iommu_map(d, 0, first, m->vga_base, PG_R | PG_W);
-
-	if (!rc)
-		rc = iommu_map(d, hole_end, first + hole_end, SIZE_2M - hole_end, PG_R | PG_W);
-	for (u64 i = 1, n; i < m->blocks && !rc; i += n) {
-		gpa_t gpa = i < m->low_blocks ? i * SIZE_2M : SIZE_4G + (i - m->low_blocks) * SIZE_2M;
-
-		for (n = 1; i + n < m->blocks && i + n != m->low_blocks; n++)
-			if (m->block[i + n] != m->block[i] + n * SIZE_2M)
-				break;
-		rc = iommu_map(d, gpa, virt_to_phys(m->block[i]), n * SIZE_2M, PG_R | PG_W);
-	}
-	return rc;
-}
-
-static int get_domain(struct vm *vm, char *why, size_t why_size)
-{
-	struct vm_part *p = part_of(vm);
-	const struct iommu_client c = { .name = vm->name, .account = &vm->owner, .ctx = vm,
-					.broken = on_broken };
-	int rc;
-
-	if (p->domain)
-		return 0;
-	rc = iommu_domain_create(&c, &p->domain);
-	if (!rc)
-		rc = map_ram(vm, p->domain);
-	if (rc)
-		fmt_snprintf(why, why_size, "no DMA domain for its memory: %s", err_name(rc));
-	return rc;
-}
-
-/* ---- attach and detach ------------------------------------------------------------------------------ */
+/* ---- attach and detach ----------------------------------------------------------------- */
 
 static void vdev_reset(void *state)
 {
@@ -426,6 +379,16 @@ static int build_virtual(struct assigned *a, const struct assign_request *r)
 	for (u32 i = 0; i < HOST_IRQ_MAX; i++)
 		a->source[i].a = a;
 	return map_bars(a);
+}
+
+static int get_domain(struct vm *vm, char *why, size_t why_size)
+{
+	struct vm_part *p = part_of(vm);
+	int rc = p->domain ? 0 : assign_dma_create(vm, &p->domain);
+
+	if (rc)
+		fmt_snprintf(why, why_size, "no DMA domain for its memory: %s", err_name(rc));
+	return rc;
 }
 
 /* Into the VM's domain, clean and silent. */
@@ -557,47 +520,12 @@ u32 assign_list(struct assign_stat *out, u32 max)
 	return n;
 }
 
-/* ---- functions that the configuration names by address ----------------------------------------------- */
-
-static int add_by_address(struct vm *vm, u16 bdf, char *why, size_t why_size)
-{
-	const struct pci_func *f = pci_lookup(bdf);
-	struct assign_request r = { .ops = NULL };
-	char text[120] = "";
-	int rc;
-
-	if (!f) {
-		fmt_snprintf(why, why_size, "pci " BDF_FMT ": no such function", BDF_ARGS(bdf));
-		return -ENOENT;
-	}
-	rc = pci_isolated(pci_cfg_host(), pci_list_host(), (u32)(f - pci_func(0)), false, text,
-			  sizeof(text));
-	if (!rc)
-		rc = assign_info_function(pci_cfg_host(), f, &r.info, text, sizeof(text));
-	if (!rc)
-		rc = assign_add(vm, &r, text, sizeof(text));
-	if (rc)
-		fmt_snprintf(why, why_size, "pci " BDF_FMT ": %s", BDF_ARGS(bdf), text);
-	return rc;
-}
-
 static int build(struct vm *vm, char *why, size_t why_size)
 {
-	int rc = 0;
-
-	if (vm->config->npci && !iommu_present()) {
-		fmt_snprintf(why, why_size, "no IOMMU: devices cannot be given to guests");
-		return -ENODEV;
-	}
-	for (u32 i = 0; i < vm->config->npci && !rc; i++) {
-		const char *name = vm->config->pci[i];
-		u16 bdf;
-
-		rc = -EINVAL;
-		if (value_pci((struct slice){ name, strlen(name) }, &bdf))
-			rc = add_by_address(vm, bdf, why, why_size);
-	}
-	return rc;
+	(void)vm; /* others call assign_add() for what the configuration says */
+	(void)why;
+	(void)why_size;
+	return 0;
 }
 
 static void destroy(struct vm *vm)

@@ -20,7 +20,7 @@ struct assigned;
 #define ASSIGN_PER_VM	8u
 #define ASSIGN_FIRST_DEV 16u /* they lie at 00:10.0, 00:11.0 ... of the guest */
 
-/* What a driver of the host's knows better than this file about its device's VFs. All may be NULL. */
+/* What a host driver knows better than this file about its device's VFs. All may be NULL. */
 struct assigned_ops {
 	/* mmio() - access to a trapped page; without it the physical registers are accessed. */
 	void (*mmio)(void *ctx, unsigned bar, u64 off, unsigned size, bool write, u64 *value);
@@ -42,14 +42,15 @@ struct assign_request {
 void assign_init(void);
 
 /**
- * assign_add() - give the function to vm, which is being built: reset, into the VM's domain, onto its PCI
- * bus. On failure nothing is kept and gone() is not called. Returns 0; -ENODEV (no IOMMU),
- * -EPERM, -ENOTSUP, -EBUSY (attached somewhere), -ENOSPC, -ENOMEM, -ETIMEDOUT; why names the reason.
+ * assign_add() - give the function to vm, which is being built: reset, into the VM's domain,
+ * onto its PCI bus. On failure nothing is kept and gone() is not called. Returns 0; -ENODEV (no
+ * IOMMU), -EPERM, -ENOTSUP, -EBUSY (attached somewhere), -ENOSPC, -ENOMEM, -ETIMEDOUT; why names
+ * the reason.
  */
 int MUST_CHECK assign_add(struct vm *vm, const struct assign_request *r, char *why,
 			  size_t why_size);
 
-/** assign_raise() - a virtual event of the function: as if it had sent interrupt 'vector'. vm->lock. */
+/** assign_raise() - as if the function had sent interrupt 'vector'. Locks: vm->lock. */
 bool assign_raise(struct assigned *a, u16 vector);
 
 /** assign_find() - the function of vm with this ctx; NULL: none. */

@@ -89,13 +89,14 @@ int assign_info_function(const struct pci_cfg *cfg, const struct pci_func *f,
 	return rc;
 }
 
-int assign_info_vf(const struct pci_cfg *cfg, const struct pci_func *pf, const struct sriov *s,
-		   u16 n, struct assign_info *out, char *why, size_t why_size)
+int assign_info_vf(const struct pci_cfg *cfg, const struct assign_vf *vf, struct assign_info *out,
+		   char *why, size_t why_size)
 {
-	u16 bdf = sriov_vf_bdf(s, n);
+	const struct sriov *s = vf->s;
+	u16 bdf = sriov_vf_bdf(s, vf->n);
 	u32 class = rd(cfg, bdf, PCI_CLASS_REVISION, 4), sub = rd(cfg, bdf, PCI_SUBSYSTEM_ID, 4);
 	struct assign_info a = { .bdf = bdf,
-				 .vendor = pf->vendor, /* a VF's own read all ones */
+				 .vendor = vf->pf->vendor, /* a VF's own read all ones */
 				 .device = s->vf_device,
 				 .sub_vendor = (u16)sub,
 				 .sub_device = (u16)(sub >> 16),
@@ -111,7 +112,7 @@ int assign_info_vf(const struct pci_cfg *cfg, const struct pci_func *pf, const s
 	for (u32 i = 0; i < 6; i++) {
 		a.bar[i] = s->bar[i];
 		if (a.bar[i].size)
-			a.bar[i].addr = sriov_vf_bar(s, i, n);
+			a.bar[i].addr = sriov_vf_bar(s, i, vf->n);
 	}
 	rc = read_common(cfg, &a, why, why_size);
 	if (!rc)

@@ -34,9 +34,15 @@ struct assign_info {
 int MUST_CHECK assign_info_function(const struct pci_cfg *cfg, const struct pci_func *f,
 				    struct assign_info *out, char *why, size_t why_size);
 
-/** assign_info_vf() - of VF n of pf, whose VFs are on. Errors as above. */
-int MUST_CHECK assign_info_vf(const struct pci_cfg *cfg, const struct pci_func *pf,
-			      const struct sriov *s, u16 n, struct assign_info *out, char *why,
-			      size_t why_size);
+/* VF n of pf, whose VFs are on. */
+struct assign_vf {
+	const struct pci_func *pf;
+	const struct sriov *s;
+	u16 n;
+};
+
+/** assign_info_vf() - of a VF. Errors as above. */
+int MUST_CHECK assign_info_vf(const struct pci_cfg *cfg, const struct assign_vf *vf,
+			      struct assign_info *out, char *why, size_t why_size);
 
 #endif

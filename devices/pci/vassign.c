@@ -57,7 +57,7 @@ void vassign_reset(struct vassign *v)
 	sync_irq_mode(v);
 }
 
-/* ---- callbacks of the configuration space -------------------------------------------- */
+/* ---- callbacks of the configuration space ---------------------------------------------- */
 
 static void written(void *ctx, u32 off, unsigned size)
 {
@@ -102,7 +102,7 @@ static void msix_raise(void *ctx, u16 vector, u64 address, u32 data)
 	v->env.raise(v->env.ctx, vector, address, data);
 }
 
-/* ---- building ------------------------------------------------------------------------ */
+/* ---- building -------------------------------------------------------------------------- */
 
 static void add_caps(struct vassign *v)
 {
@@ -174,7 +174,7 @@ void vassign_trap(struct vassign *v, u8 bar, u64 off, u64 len)
 	v->trap_len = len;
 }
 
-/* ---- BARs ---------------------------------------------------------------------------- */
+/* ---- BARs ------------------------------------------------------------------------------ */
 
 /* Does the page at off hold anything that must be trapped? */
 static bool page_trapped(const struct vassign *v, unsigned bar, u64 off)

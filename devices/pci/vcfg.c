@@ -136,7 +136,7 @@ void vcfg_seal(struct vcfg *c)
 	memcpy(c->power_on, c->value, sizeof(c->value));
 }
 
-/* ---- BARs ---------------------------------------------------------------------------- */
+/* ---- BARs ------------------------------------------------------------------------------ */
 
 static u64 bar_address(const struct vcfg *c, unsigned n)
 {
@@ -200,7 +200,7 @@ void vcfg_reset(struct vcfg *c)
 	memcpy(c->value, c->power_on, sizeof(c->value));
 }
 
-/* ---- access -------------------------------------------------------------------------- */
+/* ---- access ---------------------------------------------------------------------------- */
 
 u32 vcfg_read(struct vcfg *c, u32 off, unsigned size)
 {

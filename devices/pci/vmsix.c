@@ -69,7 +69,7 @@ bool vmsix_notify(struct vmsix *m, u16 vector)
 	return true;
 }
 
-/* ---- table and pending bits ---------------------------------------------------------- */
+/* ---- table and pending bits ------------------------------------------------------------ */
 
 static void table_write(struct vmsix *m, u32 off, u32 value)
 {
@@ -129,7 +129,7 @@ void vmsix_pba_io(void *ctx, u64 off, unsigned size, bool write, u64 *value)
 			 : 0;
 }
 
-/* ---- capability ---------------------------------------------------------------------- */
+/* ---- capability ------------------------------------------------------------------------ */
 
 void vmsix_add_cap(struct vmsix *m, struct vcfg *c, u8 table_bar, u32 table_off, u8 pba_bar,
 		   u32 pba_off)

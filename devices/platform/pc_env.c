@@ -14,7 +14,7 @@
 /* A timer further away is armed for this much first: 2^40 ticks, minutes. */
 #define FAR_TICKS BIT(40)
 
-/* ---- messages to local APICs ----------------------------------------------------------------- */
+/* ---- messages to local APICs ----------------------------------------------------------- */
 
 static void deliver_to(struct pc_lapic *l, const struct apic_msg *msg)
 {
@@ -99,7 +99,7 @@ void pc_msi(struct vm *vm, u64 address, u32 data)
 	deliver_device(vm->machine, &m);
 }
 
-/* ---- local APIC ---------------------------------------------------------------------- */
+/* ---- local APIC ------------------------------------------------------------------------ */
 
 static u64 lapic_now(void *ctx)
 {
@@ -178,7 +178,7 @@ void pc_lapic_env(struct pc_lapic *l, struct vlapic_env *env)
 				    .extint_ack = lapic_extint_ack };
 }
 
-/* ---- lines --------------------------------------------------------------------------- */
+/* ---- lines ----------------------------------------------------------------------------- */
 
 static void set_gsi(struct pc *pc, unsigned gsi, unsigned source, bool level)
 {
@@ -222,7 +222,7 @@ static void ioapic_deliver(void *ctx, const struct apic_msg *msg)
 	deliver_device(ctx, msg);
 }
 
-/* ---- VM-wide timers: callbacks come without locks, also late or early ---------------- */
+/* ---- VM-wide timers: callbacks come without locks, also late or early ------------------ */
 
 static u64 clock_ns(void *ctx)
 {
@@ -298,7 +298,7 @@ static void rtc_timer(void *ctx)
 	spin_unlock(&pc->vm->lock);
 }
 
-/* ---- interrupts, power, console ------------------------------------------------------ */
+/* ---- interrupts, power, console -------------------------------------------------------- */
 
 static void pit_irq(void *ctx, bool level)
 {

@@ -28,7 +28,7 @@ struct pc_nic {
 /* By VM and number; a VM's are its control's, which builds and destroys. */
 static struct pc_nic *nics[VM_MAX][CONFIG_NETS];
 
-/* ---- time ----------------------------------------------------------------------------------- */
+/* ---- time ------------------------------------------------------------------------------ */
 
 static u64 nic_now(void *ctx)
 {
@@ -83,7 +83,7 @@ static void nic_room(void *ctx)
 	}
 }
 
-/* ---- as a device of the VM ------------------------------------------------------------------ */
+/* ---- as a device of the VM ------------------------------------------------------------- */
 
 static void nic_enter(struct pc_virtio *p)
 {
@@ -136,7 +136,7 @@ static int nic_resume(void *state)
 	return rc;
 }
 
-/* ---- making and undoing --------------------------------------------------------------------- */
+/* ---- making and undoing ---------------------------------------------------------------- */
 
 static int attach(struct pc_nic *nic, const struct config_net *c)
 {

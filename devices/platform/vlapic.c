@@ -89,7 +89,7 @@ void vlapic_eoi(struct vlapic *v)
 		v->env.eoi(v->env.ctx, (u8)top);
 }
 
-/* ---- acceptance: any CPU -------------------------------------------------------------- */
+/* ---- acceptance: any CPU --------------------------------------------------------------- */
 
 bool vlapic_fixed_ok(const struct vlapic *v)
 {
@@ -182,7 +182,7 @@ void vlapic_timer_hint(struct vlapic *v)
 	atomic_or(&v->attention, (u32)VLAPIC_ATT_TIMER);
 }
 
-/* ---- the vCPU's side --------------------------------------------------------------------- */
+/* ---- the vCPU's side ------------------------------------------------------------------- */
 
 /* Does the 8259's line reach the CPU now? */
 static bool extint_on(struct vlapic *v)
@@ -316,7 +316,7 @@ void vlapic_init(struct vlapic *v, const struct vlapic_config *cfg, const struct
 	vlapic_reset(v, false);
 }
 
-/* ---- saved state ---------------------------------------------------------------------------- */
+/* ---- saved state ----------------------------------------------------------------------- */
 
 const struct vmstate_field vlapic_fields[] = {
 	VMSTATE(struct vlapic, base, VMS_U64),

@@ -236,7 +236,7 @@ static void write_reg(struct vlapic *v, u32 reg, u32 value)
 	}
 }
 
-/* ---- xAPIC page ----------------------------------------------------------------------------- */
+/* ---- xAPIC page ------------------------------------------------------------------------ */
 
 static void mmio_write(struct vlapic *v, u32 reg, u32 value)
 {
@@ -312,7 +312,7 @@ void vlapic_mmio(void *lapic, u64 off, unsigned size, bool write, u64 *value)
 		*value = mmio_read(v, (u32)off >> 4);
 }
 
-/* ---- MSRs ---------------------------------------------------------------------------- */
+/* ---- MSRs ------------------------------------------------------------------------------ */
 
 /* Mode changes: Intel SDM vol. 3 §11.12.5, figure "Local APIC state transitions". */
 static bool write_base(struct vlapic *v, u64 value)

@@ -51,7 +51,7 @@ static u64 tick_of(u64 ns)
 	return ns / NS_PER_S * TICK_HZ + ns % NS_PER_S * TICK_HZ / NS_PER_S;
 }
 
-/* ---- numbers ------------------------------------------------------------------------------ */
+/* ---- numbers --------------------------------------------------------------------------- */
 
 static u8 encode(const struct vrtc *r, u32 v)
 {
@@ -77,7 +77,7 @@ static u32 decode_hour(const struct vrtc *r, u8 v)
 	return decode(r, v & (u8)~HOUR_PM) % 12 + (v & HOUR_PM ? 12 : 0);
 }
 
-/* ---- calendar: proleptic Gregorian, from 1970 ----------------------------------------------- */
+/* ---- calendar: proleptic Gregorian, from 1970 ------------------------------------------ */
 
 static bool is_leap(u32 y)
 {
@@ -137,7 +137,7 @@ static u64 cmos_to_time(const struct vrtc *r)
 	       decode(r, r->cmos[REG_MIN]) * 60ull + decode(r, r->cmos[REG_SEC]);
 }
 
-/* ---- flags ----------------------------------------------------------------------------------- */
+/* ---- flags ----------------------------------------------------------------------------- */
 
 /* The next second after t at which the alarm registers match, ~0: never. */
 static u64 next_alarm(const struct vrtc *r, u64 t)
@@ -239,7 +239,7 @@ static void set_time(struct vrtc *r, u64 t)
 	r->alarm_s = next_alarm(r, t);
 }
 
-/* ---- registers ----------------------------------------------------------------------- */
+/* ---- registers ------------------------------------------------------------------------- */
 
 static bool is_time(u8 reg)
 {

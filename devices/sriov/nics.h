@@ -9,8 +9,8 @@
 #include "kernel/core/config.h"
 
 /**
- * nics_init() - find and start each NIC of the configuration; what does not start is said in the log and
- * left out. After iommu_init(), once, on the boot CPU. Returns how many run.
+ * nics_init() - find and start each NIC of the configuration; what does not start is said in the
+ * log and left out. After iommu_init(), once, on the boot CPU. Returns how many run.
  */
 u32 nics_init(const struct config *c);
 

@@ -73,7 +73,8 @@ int sriov_setup(const struct pci_func *f, u16 n, struct sriov *s, char *why, siz
 	int rc = sriov_read(pci_cfg_host(), f, s, why, why_size);
 
 	if (!rc)
-		rc = pci_isolated(pci_cfg_host(), pci_list_host(), index_of(f), true, why, why_size);
+		rc = pci_isolated(pci_cfg_host(), pci_list_host(), index_of(f), true, why,
+				  why_size);
 	if (rc)
 		return rc;
 	for (u32 bar = 0; bar < SRIOV_BARS; bar++) {
@@ -93,10 +94,4 @@ int sriov_setup(const struct pci_func *f, u16 n, struct sriov *s, char *why, siz
 	for (u16 i = 0; i < n; i++)
 		pci_write(sriov_vf_bdf(s, i), PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
 	return 0;
-}
-
-int sriov_vf_info(const struct pci_func *pf, const struct sriov *s, u16 n, struct assign_info *out,
-		  char *why, size_t why_size)
-{
-	return assign_info_vf(pci_cfg_host(), pf, s, n, out, why, why_size);
 }

@@ -10,16 +10,12 @@
 #include "devices/sriov/sriov_cap.h"
 
 /**
- * sriov_setup() - n VFs of f: BARs placed where firmware did not, VFs on, their memory decoding on and
- * their bus mastering off. Returns 0; errors of sriov_read(), sriov_enable(), pci_find_space();
- * -EPERM (VFs would not be isolated); why names the reason.
+ * sriov_setup() - n VFs of f: BARs placed where firmware did not, VFs on, their memory decoding
+ * on and their bus mastering off. Returns 0; errors of sriov_read(), sriov_enable(),
+ * pci_find_space(); -EPERM (VFs would not be isolated); why names the reason.
  */
 int MUST_CHECK sriov_setup(const struct pci_func *f, u16 n, struct sriov *s, char *why,
 			   size_t why_size);
-
-/** sriov_vf_info() - assign_info_vf() on the host's configuration space. */
-int MUST_CHECK sriov_vf_info(const struct pci_func *pf, const struct sriov *s, u16 n,
-			     struct assign_info *out, char *why, size_t why_size);
 
 /** host_delay - waiting, for pci_reset and sriov_cap. */
 extern const struct pci_delay host_delay;

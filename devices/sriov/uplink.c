@@ -17,7 +17,7 @@
 static u32 port;
 static struct vswitch *in; /* locked: only while a burst is received */
 
-/* ---- from the NIC: softirq, no lock held -------------------------------------------------------- */
+/* ---- from the NIC: softirq, no lock held ----------------------------------------------- */
 
 static void rx_begin(void *ctx)
 {
@@ -45,11 +45,11 @@ static void link(void *ctx, u32 mbps)
 	net_unlock();
 }
 
-/* ---- addresses of paravirtual guests -------------------------------------------------------------- */
+/* ---- addresses of paravirtual guests --------------------------------------------------- */
 
 /*
- * The NIC's switch sends what comes from a VF for an unknown address to the wire only. A full table is
- * no failure: then such a guest is reached from the wire, not from VFs.
+ * The NIC's switch sends what comes from a VF for an unknown address to the wire only. A full
+ * table is no failure: then such a guest is reached from the wire, not from VFs.
  */
 static int build(struct vm *vm, char *why, size_t why_size)
 {
@@ -59,7 +59,7 @@ static int build(struct vm *vm, char *why, size_t why_size)
 		const struct config_net *n = &vm->config->net[i];
 
 		if (n->kind == CONFIG_NET_PV && igb_mac_add(nics_uplink(), n->mac))
-			log_warn("nic %s: all %u address filters are taken: VFs do not reach net%u of %s",
+			log_warn("nic %s: all %u address filters in use: no VF reaches net%u of %s",
 				 nics_uplink()->name, IGB_RARS, i, vm->name);
 	}
 	return 0;
@@ -72,7 +72,7 @@ static void destroy(struct vm *vm)
 			igb_mac_remove(nics_uplink(), vm->config->net[i].mac);
 }
 
-/* ---- start ------------------------------------------------------------------------------------------ */
+/* ---- start ----------------------------------------------------------------------------- */
 
 static void allow_vlan(struct igb *g, u16 vlan)
 {

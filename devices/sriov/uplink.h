@@ -8,9 +8,9 @@
 #include "kernel/core/config.h"
 
 /**
- * uplink_init() - plug the uplink, if there is one, into the switch; from then on the NIC also knows the
- * addresses of paravirtual guests, so that its own switch leads VFs to them. Once at boot, after
- * net_init() and nics_init(). Failures are said in the log.
+ * uplink_init() - plug the uplink, if there is one, into the switch; from then on the NIC also
+ * knows the addresses of paravirtual guests, so that its own switch leads VFs to them. Once at
+ * boot, after net_init() and nics_init(). Failures are said in the log.
  */
 void uplink_init(const struct config *c);
 

@@ -22,7 +22,7 @@
 #define RX_QUEUE(pair) ((pair)*2u)
 #define TX_QUEUE(pair) ((pair)*2u + 1u)
 
-/* ---- negotiation, registers ----------------------------------------------------------------- */
+/* ---- negotiation, registers ------------------------------------------------------------ */
 
 static u64 offered(const struct virtio_net_config *c)
 {
@@ -89,7 +89,7 @@ static unsigned control_queue(const struct virtio_net *n)
 	return virtio_has(&n->dev, VIRTIO_NET_F_MQ) ? n->cfg.pairs * 2u : 2u;
 }
 
-/* ---- flows ---------------------------------------------------------------------------------- */
+/* ---- flows ----------------------------------------------------------------------------- */
 
 /* The same for both directions of a flow. */
 static u32 flow_hash(const struct frame *f)
@@ -109,7 +109,7 @@ static u32 flow_hash(const struct frame *f)
 	return (h ^ h >> 8) % VIRTIO_NET_STEER;
 }
 
-/* ---- transmit ------------------------------------------------------------------------------- */
+/* ---- transmit -------------------------------------------------------------------------- */
 
 static bool gso_negotiated(const struct virtio_net *n, u8 gso)
 {
@@ -237,7 +237,7 @@ static void kick(struct virtio_dev *d, unsigned queue)
 	}
 }
 
-/* ---- receive -------------------------------------------------------------------------------- */
+/* ---- receive --------------------------------------------------------------------------- */
 
 static u32 be_caps(void *ctx)
 {
@@ -398,7 +398,7 @@ struct netbe virtio_net_be(struct virtio_net *n)
 	return (struct netbe){ &ops, n };
 }
 
-/* ---- life ----------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------ */
 
 static void started(struct virtio_dev *d, unsigned queue)
 {

@@ -41,7 +41,7 @@
 	(BIT(VIRTIO_F_INDIRECT_DESC) | BIT(VIRTIO_F_EVENT_IDX) | BIT(VIRTIO_F_VERSION_1) | \
 	 BIT(VIRTIO_F_RING_PACKED) | BIT(VIRTIO_F_IN_ORDER) | BIT(VIRTIO_F_RING_RESET))
 
-/* ---- interrupts ----------------------------------------------------------------------------- */
+/* ---- interrupts ------------------------------------------------------------------------ */
 
 static void update_intx(struct virtio_dev *d)
 {
@@ -76,7 +76,7 @@ void virtio_break(struct virtio_dev *d, unsigned queue, const char *why)
 	virtio_config_changed(d);
 }
 
-/* ---- queues --------------------------------------------------------------------------------- */
+/* ---- queues ---------------------------------------------------------------------------- */
 
 bool virtio_live(const struct virtio_dev *d)
 {
@@ -158,7 +158,7 @@ static void device_reset(struct virtio_dev *d)
 	update_intx(d);
 }
 
-/* ---- common registers (§4.1.4.3) ------------------------------------------------------------ */
+/* ---- common registers (§4.1.4.3) ------------------------------------------------------- */
 
 static bool features_good(struct virtio_dev *d)
 {
@@ -314,7 +314,7 @@ static u64 common_read(struct virtio_dev *d, u32 off, unsigned size)
 	}
 }
 
-/* ---- the BAR -------------------------------------------------------------------------------- */
+/* ---- the BAR --------------------------------------------------------------------------- */
 
 static void msix_io(struct virtio_dev *d, u32 page, u32 in, unsigned size, bool write, u64 *value)
 {
@@ -481,7 +481,7 @@ void virtio_pci_reset(struct virtio_dev *d)
 	vcfg_reset(&d->cfg);
 }
 
-/* ---- saved state ---------------------------------------------------------------------------- */
+/* ---- saved state ----------------------------------------------------------------------- */
 
 void virtio_pci_quiesce(struct virtio_dev *d)
 {

@@ -35,7 +35,7 @@ struct desc {
 	u16 next; /* packed: buffer ID */
 };
 
-/* ---- ring words ----------------------------------------------------------------------------- */
+/* ---- ring words ------------------------------------------------------------------------ */
 
 /* Naturally aligned, so never across a page; NULL: the driver's RAM is not there. */
 static u8 *at(struct virtq *q, enum virtq_part part, u32 off, u32 n)
@@ -147,7 +147,7 @@ int virtq_set_pos(struct virtq *q, const struct virtq_pos *pos)
 	return 0;
 }
 
-/* ---- taking chains -------------------------------------------------------------------------- */
+/* ---- taking chains --------------------------------------------------------------------- */
 
 static int shut(struct virtq *q, const char *why)
 {
@@ -337,7 +337,7 @@ void virtq_rewind(struct virtq *q, const struct virtq_pos *pos)
 	q->pos.avail_wrap = pos->avail_wrap;
 }
 
-/* ---- giving chains back --------------------------------------------------------------------- */
+/* ---- giving chains back ---------------------------------------------------------------- */
 
 void virtq_push(struct virtq *q, u16 id, u16 slots, u32 len)
 {
@@ -448,7 +448,7 @@ bool virtq_kicks_on(struct virtq *q)
 	return !virtq_empty(q);
 }
 
-/* ---- bytes ---------------------------------------------------------------------------------- */
+/* ---- bytes ----------------------------------------------------------------------------- */
 
 u32 virtq_read(const struct virtq_chain *c, u32 off, void *dst, u32 n)
 {

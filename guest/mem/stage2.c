@@ -116,7 +116,7 @@ static int alloc_ram(struct vm *vm, char *why, size_t why_size)
 	return 0;
 }
 
-/* ---- device memory ----------------------------------------------------------------------------- */
+/* ---- device memory --------------------------------------------------------------------- */
 
 static bool in_window(gpa_t gpa, u64 len)
 {

@@ -21,9 +21,9 @@ int MUST_CHECK stage2_create(struct vm *vm, char *why, size_t why_size);
 void stage2_destroy(struct vm *vm);
 
 /**
- * stage2_map_mmio() - let the guest reach device registers [hpa, hpa+len) at gpa, uncached. Returns 0; -EINVAL
- * (not inside the windows for PCI BARs), -EEXIST (something else is mapped there), -ENOMEM.
- * Locks: vm->lock, or all vCPUs parked.
+ * stage2_map_mmio() - let the guest reach device registers [hpa, hpa+len) at gpa, uncached.
+ * Returns 0; -EINVAL (not inside the windows for PCI BARs), -EEXIST (something else is mapped
+ * there), -ENOMEM. Locks: vm->lock, or all vCPUs parked.
  */
 int MUST_CHECK stage2_map_mmio(struct vm *vm, gpa_t gpa, hpa_t hpa, u64 len);
 

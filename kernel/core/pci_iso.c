@@ -141,7 +141,7 @@ int pci_isolated(const struct pci_cfg *cfg, const struct pci_list *list, u32 ind
 	return rc;
 }
 
-/* ---- address space --------------------------------------------------------------------------- */
+/* ---- address space --------------------------------------------------------------------- */
 
 static struct pci_range memory_window(const struct pci_cfg *c, u16 bdf)
 {

@@ -8,6 +8,7 @@
 #include "arch/x86/cpu.h"
 #include "devices/net/net.h"
 #include "devices/pci/assign.h"
+#include "devices/pci/assign_pci.h"
 #include "devices/platform/pc.h"
 #include "devices/platform/pc_virtio.h"
 #include "devices/sriov/igb/igb_guest.h"
@@ -118,6 +119,7 @@ int vms_init(const struct boot_info *b, char *text, size_t size)
 	pc_init();
 	pc_net_init();
 	assign_init();
+	assign_pci_init();
 	(void)nics_init(&config); /* what does not start is said, and its guests will say so */
 	igb_guest_init();
 	uplink_init(&config);

@@ -103,11 +103,12 @@ static struct assign_info probe(void)
 {
 	const struct pci_func pf = { .bdf = PCI_BDF(1, 0, 0), .vendor = 0x8086, .device = 0x10c9 };
 	struct sriov s = { .pf = pf.bdf, .offset = 0x80, .stride = 2, .vf_device = 0x10ca };
+	const struct assign_vf vf = { &pf, &s, 1 };
 	struct assign_info a = { 0 };
 
 	s.bar[0] = (struct pci_bar){ 0xfea00000, 0x4000, false, true, true };
 	s.bar[3] = (struct pci_bar){ 0xfea20000, 0x4000, false, true, true };
-	CHECK_EQ(assign_info_vf(&cfg, &pf, &s, 1, &a, why, sizeof(why)), 0);
+	CHECK_EQ(assign_info_vf(&cfg, &vf, &a, why, sizeof(why)), 0);
 	return a;
 }
 

@@ -67,7 +67,7 @@ bool igb_matches(const struct pci_func *f)
 	return false;
 }
 
-/* ---- interrupts ------------------------------------------------------------------------------- */
+/* ---- interrupts ------------------------------------------------------------------------ */
 
 static void irq_queue(void *ctx)
 {
@@ -162,7 +162,7 @@ bool igb_poll(struct igb *g)
 	return more;
 }
 
-/* ---- sending ------------------------------------------------------------------------------------ */
+/* ---- sending --------------------------------------------------------------------------- */
 
 static u32 be_caps(void *ctx)
 {
@@ -227,7 +227,7 @@ int igb_vlan_listen(struct igb *g, u16 vid)
 	return rc;
 }
 
-/* ---- start ---------------------------------------------------------------------------------------- */
+/* ---- start ----------------------------------------------------------------------------- */
 
 static int map_memory(struct igb *g)
 {
@@ -372,7 +372,8 @@ int igb_start_nic(struct igb *g, const struct pci_func *f, const struct config_n
 	spin_init(&g->tx_lock, LOCK_NIC, "igb tx");
 	g->func = f;
 	if (cfg->vfs > wanted)
-		log_warn("nic %s: %u VFs asked for, the device has %u", cfg->name, cfg->vfs, wanted);
+		log_warn("nic %s: %u VFs asked for, the device has %u", cfg->name, cfg->vfs,
+			 wanted);
 	if (f->bar[0].size < IGB_BAR_LEN || !f->bar[0].addr || f->bar[0].io)
 		rc = -EIO;
 	else

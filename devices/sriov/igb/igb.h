@@ -21,7 +21,7 @@
 struct igb_client {
 	void *ctx;
 	void (*rx_begin)(void *ctx);		/* a burst of at least one frame */
-	void (*rx)(void *ctx, struct frame *f); /* f and its bytes are the callee's during the call */
+	void (*rx)(void *ctx, struct frame *f); /* f is the callee's during the call */
 	void (*rx_end)(void *ctx);		/* that was the burst */
 	void (*link)(void *ctx, u32 mbps);	/* 0: down */
 };
@@ -66,8 +66,9 @@ struct igb {
 bool igb_matches(const struct pci_func *f);
 
 /**
- * igb_start_nic() - take the device over and start it with vfs VFs (none when the machine cannot isolate
- * them: said in the log). Returns 0; why names the reason of a failure. Context: boot CPU.
+ * igb_start_nic() - take the device over and start it with vfs VFs (none when the machine cannot
+ * isolate them: said in the log). Returns 0; why names the reason of a failure. Context: boot
+ * CPU.
  */
 int MUST_CHECK igb_start_nic(struct igb *g, const struct pci_func *f, const struct config_nic *cfg,
 			     char *why, size_t why_size);

@@ -14,6 +14,7 @@
 #include "kernel/base/fmt.h"
 #include "kernel/base/str.h"
 #include "kernel/core/log.h"
+#include "kernel/core/pci.h"
 
 /* The vector that stock drivers give to mailbox and link. */
 #define VECTOR_OTHER 2u
@@ -23,7 +24,7 @@
 #define STAT_RX_BYTES	0xf18u
 #define STAT_TX_BYTES	0xf34u
 
-/* ---- control page: vm->lock is held ----------------------------------------------------------- */
+/* ---- control page: vm->lock is held ---------------------------------------------------- */
 
 static void page_reset(void *ctx)
 {
@@ -103,7 +104,7 @@ static void on_gone(void *ctx)
 	release(ctx);
 }
 
-/* ---- attaching ----------------------------------------------------------------------------------- */
+/* ---- attaching ------------------------------------------------------------------------- */
 
 static struct igb_guest *free_vf(struct igb *g)
 {
@@ -144,7 +145,8 @@ static int attach(struct vm *vm, struct igb_guest *v, const struct config_net *n
 						 .gone = on_gone };
 	const struct igb_vf0_env page = { v, page_reset, page_message, page_link, page_stat };
 	struct assign_request r = { .ops = &ops, .ctx = v, .trap_len = IGB_VF_PAGE };
-	int rc = sriov_vf_info(v->g->func, &v->g->sriov, v->n, &r.info, why, size);
+	const struct assign_vf vf = { v->g->func, &v->g->sriov, v->n };
+	int rc = assign_info_vf(pci_cfg_host(), &vf, &r.info, why, size);
 
 	if (rc)
 		return rc;

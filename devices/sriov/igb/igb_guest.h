@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * 82576 VFs in guests: 'netN = vf ...' of the configuration becomes an assigned function whose control
- * page is software.
+ * 82576 VFs in guests: 'netN = vf ...' of the configuration becomes an assigned function whose
+ * control page is software.
  */
 #ifndef DEVICES_SRIOV_IGB_IGB_GUEST_H
 #define DEVICES_SRIOV_IGB_IGB_GUEST_H

@@ -161,7 +161,7 @@ u32 igb_link_mbps(struct igb_hw *hw)
 	return s & IGB_STATUS_LU ? mbps[IGB_STATUS_SPEED(s)] : 0;
 }
 
-/* ---- address and VLAN filters -------------------------------------------------------- */
+/* ---- address and VLAN filters ---------------------------------------------------------- */
 
 static void write_rar(struct igb_hw *hw, u32 i)
 {

@@ -126,8 +126,8 @@ void igb_vf_set_rate(struct igb_hw *hw, u8 n, u64 bps);
 int MUST_CHECK igb_vf_clean(struct igb_hw *hw, u8 n);
 
 /**
- * igb_ack_events() - acknowledge what hardware tells of VFs, and return which were reset (bits). Resets
- * come through the hypervisor (control page, configuration space), which has called
+ * igb_ack_events() - acknowledge what hardware tells of VFs, and return which were reset (bits).
+ * Resets come through the hypervisor (control page, configuration space), which has called
  * igb_vf_forget() before: nothing is forgotten here, where the driver may be back already.
  */
 u32 igb_ack_events(struct igb_hw *hw);

@@ -33,7 +33,7 @@ static u64 *desc_at(const struct igb_ring_mem *m, u32 i)
 	return m->desc + (size_t)i * 2;
 }
 
-/* ---- sending ------------------------------------------------------------------------- */
+/* ---- sending --------------------------------------------------------------------------- */
 
 void igb_tx_init(struct igb_tx *t, const struct igb_ring_mem *m)
 {
@@ -113,7 +113,7 @@ bool igb_tx_put(struct igb_tx *t, const struct frame *f)
 	return true;
 }
 
-/* ---- receiving ----------------------------------------------------------------------- */
+/* ---- receiving ------------------------------------------------------------------------- */
 
 static void repost(struct igb_rx *r, u32 i)
 {

@@ -159,7 +159,7 @@ void igb_vf_take(struct igb_hw *hw, u8 n)
 	/* The checks stay on: nothing may leave by a pool that is nobody's. */
 }
 
-/* ---- cleaning ------------------------------------------------------------------------ */
+/* ---- cleaning -------------------------------------------------------------------------- */
 
 static bool queue_stopped(struct igb_hw *hw, u32 q)
 {
