@@ -80,13 +80,14 @@ static void check_config(void)
 {
 	const char *names[BOOTMOD_MAX];
 	struct pool_stats s;
+	bool bad;
 
 	for (u32 i = 0; i < modules.count; i++)
 		names[i] = modules.mod[i].name;
 	frames_stats(&s);
 	/* What is wrong is logged line by line and marked at the VM. */
-	if (config_check_modules(&config, names, modules.count, config_line, NULL) ||
-	    config_check_host(&config, cpu_count(), s.free, config_line, NULL))
+	bad = config_check_modules(&config, names, modules.count, config_line, NULL) != 0;
+	if (config_check_host(&config, cpu_count(), s.free, config_line, NULL) || bad)
 		log_err("%s: VMs with errors will not start; the others do", CONFIG_MODULE);
 }
 
