@@ -26,7 +26,7 @@ static void deliver_to(struct pc_lapic *l, const struct apic_msg *msg)
 		vcpu_request(l->vcpu, VCPU_REQ_NMI);
 		break;
 	case VLAPIC_INIT:
-		vcpu_request(l->vcpu, VCPU_REQ_INIT);
+		vcpu_init(l->vcpu);
 		break;
 	case VLAPIC_SIPI:
 		vcpu_sipi(l->vcpu, msg->vector);

@@ -116,6 +116,12 @@ void vcpu_tpr_changed(struct vcpu *v)
 	v->vm->ops->set_sys(v->hv, HVM_CR8, v->irq_ops->tpr(v->lapic));
 }
 
+void vcpu_init(struct vcpu *v)
+{
+	atomic_and(&v->requests, ~(u32)(VCPU_REQ_NMI | VCPU_REQ_SIPI));
+	vcpu_request(v, VCPU_REQ_INIT);
+}
+
 void vcpu_sipi(struct vcpu *v, u8 vector)
 {
 	atomic_store_relaxed(&v->sipi_vector, vector);

@@ -114,6 +114,9 @@ void vcpu_leave(struct sched_entity *e);
 /** vcpu_tpr_changed() - on its own CPU: the local APIC's task priority may have been written. */
 void vcpu_tpr_changed(struct vcpu *v);
 
+/** vcpu_init() - post an INIT: what came before it and is not served yet is lost, as in a CPU. */
+void vcpu_init(struct vcpu *v);
+
 /** vcpu_sipi() - post a startup IPI; ignored unless the vCPU waits for one. */
 void vcpu_sipi(struct vcpu *v, u8 vector);
 
