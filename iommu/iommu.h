@@ -222,6 +222,17 @@ struct iommu_unit_info {
 u32 iommu_device_list(struct iommu_device_info *out, u32 max);
 u32 iommu_unit_list(struct iommu_unit_info *out, u32 max);
 
+#define IOMMU_FAULTS_KEPT 32
+
+struct iommu_fault_info {
+	u64 time_ns; /* since boot */
+	struct iommu_fault fault;
+	char owner[32]; /* the client's name, "nobody" for a function in quarantine */
+};
+
+/** iommu_fault_list() - copy at most max of the newest faults, oldest first; returns how many. */
+u32 iommu_fault_list(struct iommu_fault_info *out, u32 max);
+
 /** iommu_stray_faults() - of functions in quarantine, since boot. */
 u64 iommu_stray_faults(void);
 

@@ -6,6 +6,7 @@
 #include "arch/x86/lapic.h"
 #include "iommu/iommu.h"
 #include "iommu/iommu_priv.h"
+#include "kernel/base/bits.h"
 #include "kernel/base/err.h"
 #include "kernel/base/str.h"
 #include "kernel/core/acpi.h"
@@ -50,6 +51,16 @@ static struct iommu_client account_fault(const struct iommu_fault *f, struct log
 	return d->in_window++ < FAULT_CALLS_A_SECOND ? d->client : none;
 }
 
+static void keep_fault(const struct iommu_fault *f, const char *owner)
+{
+	struct iommu_fault_info *k = &iommu.kept[iommu.recorded++ % IOMMU_FAULTS_KEPT];
+
+	lock_assert_held(&iommu.lock);
+	k->time_ns = time_ns();
+	k->fault = *f;
+	str_copy(k->owner, sizeof(k->owner), owner);
+}
+
 static void report_fault(const struct iommu_fault *f)
 {
 	struct log_limit *limit;
@@ -58,6 +69,7 @@ static void report_fault(const struct iommu_fault *f)
 
 	spin_lock(&iommu.lock);
 	c = account_fault(f, &limit, name, sizeof(name));
+	keep_fault(f, name);
 	spin_unlock(&iommu.lock);
 	if (f->irq)
 		log_limited(limit, LOG_WARN, "iommu: " BDF_FMT " (%s): interrupt %#lx: %s (%#x)",
@@ -268,4 +280,16 @@ u32 iommu_unit_list(struct iommu_unit_info *out, u32 max)
 u64 iommu_stray_faults(void)
 {
 	return iommu.faults;
+}
+
+u32 iommu_fault_list(struct iommu_fault_info *out, u32 max)
+{
+	u32 n;
+
+	spin_lock(&iommu.lock);
+	n = (u32)min_u64(min_u64(iommu.recorded, IOMMU_FAULTS_KEPT), max);
+	for (u32 i = 0; i < n; i++)
+		out[i] = iommu.kept[(iommu.recorded - n + i) % IOMMU_FAULTS_KEPT];
+	spin_unlock(&iommu.lock);
+	return n;
 }

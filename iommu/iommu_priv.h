@@ -52,6 +52,8 @@ struct iommu_state {
 	struct iommu_dev dev[IOMMU_DEVICES];
 	u64 faults; /* of functions that are not attached */
 	struct log_limit stray;
+	struct iommu_fault_info kept[IOMMU_FAULTS_KEPT]; /* a ring */
+	u64 recorded; /* all faults there were */
 };
 
 extern struct iommu_state iommu;

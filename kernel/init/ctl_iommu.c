@@ -20,6 +20,12 @@ static const struct ctl_column device_columns[] = {
 	{ "mapped", "mapped", -12 }, { "irqs", "irqs", -4 },	{ "faults", "faults", -10 },
 };
 
+static const struct ctl_column fault_columns[] = {
+	{ "ms", "ms since boot", -13 }, { "bdf", "function", 8 },    { "owner", "owner", 20 },
+	{ "type", "type", 9 },		{ "addr", "address", -18 }, { "reason", "reason", 0 },
+};
+
+static struct iommu_fault_info faults[IOMMU_FAULTS_KEPT];
 static struct iommu_device_info devices[DEVICES_SHOWN]; /* one request runs at a time */
 
 static void show_units(struct ctl_out *out)
@@ -56,6 +62,23 @@ static void show_devices(struct ctl_out *out)
 	}
 }
 
+static void show_faults(struct ctl_out *out)
+{
+	u32 n = iommu_fault_list(faults, IOMMU_FAULTS_KEPT);
+
+	ctl_table(out, "fault", fault_columns, ARRAY_SIZE(fault_columns));
+	for (u32 i = 0; i < n; i++) {
+		const struct iommu_fault *f = &faults[i].fault;
+
+		ctl_cell_num(out, faults[i].time_ns / 1000000);
+		ctl_cell(out, "%02x:%02x.%x", f->bdf >> 8, f->bdf >> 3 & 31, f->bdf & 7);
+		ctl_cell(out, "%s", faults[i].owner);
+		ctl_cell(out, "%s", f->irq ? "interrupt" : f->write ? "write" : "read");
+		ctl_cell(out, "%#lx", f->addr);
+		ctl_cell(out, "%s", f->text);
+	}
+}
+
 static int run_iommu(struct ctl_out *out, const struct ctl_args *args)
 {
 	(void)args;
@@ -64,6 +87,7 @@ static int run_iommu(struct ctl_out *out, const struct ctl_args *args)
 	ctl_num(out, "stray_faults", iommu_stray_faults());
 	show_units(out);
 	show_devices(out);
+	show_faults(out);
 	return 0;
 }
 

@@ -23,7 +23,8 @@ RECORDED = ("unmapped write recorded", "write to a read-only page recorded",
 
 def selftest(t, iommu, steps, **options):
     """A machine that has run the steps, each of them answered yes."""
-    m = t.machine(iommu=iommu, append="selftest=iommu", devices=("-device", "edu"), **options)
+    m = t.machine(iommu=iommu, append="selftest=iommu", devices=("-device", "edu"),
+                  config="[host]\nname = a\nconsole = ttyS0\nctl = ttyS1\n", **options)
     m.com1.expect(r"selftest: iommu: end$", timeout=BOOT_S)
     m.com1.expect(r" ready$", timeout=BOOT_S)
     said = dict(re.findall(r"selftest: iommu: (.*) (yes|no)$", m.com1.text, re.M))
@@ -41,8 +42,10 @@ def vtd(t, iommu, **options):
     assert re.search(r"interrupt 0: interrupt from a wrong source", text)
     # This one was not polled for: the unit's own interrupt tells of it.
     m.com1.expect(r"iommu: .* \(nobody\): write at 0x7777000: no context entry", timeout=10)
-    m.com1.sendline("iommu")
-    m.com1.expect("VT-d")
+    reply = m.ctl.request("iommu")
+    assert reply["kind"] == "VT-d" and int(reply["stray_faults"]) >= 1
+    last = [r for r in reply if r.get("type")][-1]
+    assert (last["owner"], last["type"], last["addr"]) == ("nobody", "write", "0x7777000"), last
 
 
 @test(timeout=90)
