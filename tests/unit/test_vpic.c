@@ -182,6 +182,11 @@ TEST(poll)
 	CHECK(!out);
 	wr(0x20, 0x0b);
 	CHECK_EQ(rd(0x20), 0x20);
+	/* the next read is the poll, whichever port it is of; then the mask is the mask again */
+	pulse(3);
+	wr(0x20, 0x0c);
+	CHECK_EQ(rd(0x21), 0x83);
+	CHECK_EQ(rd(0x21), 0);
 }
 
 TEST(resume_checks)
