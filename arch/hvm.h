@@ -215,6 +215,7 @@ struct hvm_ops {
 	void (*set_sys)(struct hvm_vcpu *v, enum hvm_sysreg reg, u64 value);
 	/* cpl() - current privilege level. */
 	u8 (*cpl)(struct hvm_vcpu *v);
+	/* code() - where instructions are fetched, and in which mode. */
 	struct hvm_code (*code)(struct hvm_vcpu *v);
 	/* exit_raw() - vendor code and information of the last exit, for dumps. */
 	void (*exit_raw)(struct hvm_vcpu *v, u64 raw[4]);
