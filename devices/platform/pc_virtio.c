@@ -52,10 +52,15 @@ static void bar_map(void *ctx, unsigned bar, u64 base, u64 size)
 	const struct io_region r = {
 		.base = base, .len = size, .name = p->name, .fn = bar_io, .ctx = p
 	};
-	int rc = io_bus_add(&p->vm->mmio, &r);
+	int rc;
 
 	(void)bar;
+	/* Resuming after a pause maps again what never went away. */
+	if (p->mapped && p->base == base)
+		return;
+	rc = io_bus_add(&p->vm->mmio, &r);
 	p->mapped = rc == 0;
+	p->base = base;
 	if (rc)
 		log_warn("vm %s: %s: BAR at %#lx: %s", p->vm->name, p->name, base, err_name(rc));
 }

@@ -20,6 +20,7 @@ struct pc_virtio {
 	struct virtq_mem mem;
 	struct vpci_function fn;
 	bool mapped;	 /* (vm->lock) */
+	gpa_t base;	 /* (vm->lock) where */
 	bool line;	 /* (vm->lock) as the interrupt controllers know it */
 	u32 line_wanted; /* atomic */
 	/* NULL, or held around accesses; see virtio_env. */

@@ -101,7 +101,7 @@ def queues_and_lines(t):
     m.ctl.request("vm stop g2")
     assert "g2.net0" not in ports(m)
     m.ctl.request("vm start g2")
-    on(m, 1, "until ping -c 1 -W 1 10.0.0.2; do :; done", timeout=guests.SHELL_S)
+    on(m, 1, "until wget -q -O /tmp/sum http://10.0.0.2/sum; do sleep 1; done", timeout=guests.SHELL_S)
     fetch(m, 1, 2)
 
 
