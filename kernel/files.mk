@@ -57,4 +57,5 @@ EDGE_SRCS += kernel/init/vms.c
 EDGE_SRCS += kernel/init/control.c
 EDGE_SRCS += kernel/init/selftest_iommu.c
 EDGE_SRCS += kernel/init/ctl_iommu.c
+EDGE_SRCS += kernel/init/ctl_vf.c
 EDGE_SRCS += kernel/init/ctl_net.c

@@ -10,6 +10,7 @@
 #include "kernel/core/trace.h"
 #include "kernel/init/ctl_iommu.h"
 #include "kernel/init/ctl_net.h"
+#include "kernel/init/ctl_vf.h"
 
 int control_init(const struct config *config, const struct acpi_info *acpi)
 {
@@ -23,6 +24,8 @@ int control_init(const struct config *config, const struct acpi_info *acpi)
 		rc = ctl_iommu_init(console_ctl());
 	if (!rc)
 		rc = ctl_net_init(console_ctl());
+	if (!rc)
+		rc = ctl_vf_init(console_ctl());
 	if (!rc)
 		console_init(config, acpi);
 	return rc;
