@@ -41,3 +41,4 @@ EDGE_SRCS += devices/sriov/igb/igb_guest.c
 EDGE_SRCS += devices/sriov/uplink.c
 EDGE_SRCS += devices/pci/assign_dma.c
 EDGE_SRCS += devices/pci/assign_pci.c
+PURE_SRCS += devices/virtio/virtio_console.c
