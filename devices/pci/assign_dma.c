@@ -4,6 +4,7 @@
  */
 #include "devices/pci/assign_dma.h"
 
+#include "guest/mem/stage2.h"
 #include "guest/vm/vm.h"
 #include "iommu/iommu.h"
 #include "kernel/base/err.h"
@@ -60,6 +61,7 @@ int assign_dma_create(struct vm *vm, struct iommu_domain **out)
 
 	if (rc)
 		return rc;
+	stage2_clear_all(vm);
 	rc = map_ram(&vm->mem, d);
 	if (!rc) {
 		*out = d;

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Guest memory map: RAM of a VM in 2 MiB blocks, so that GPA to host address is one
- * table look-up. Pure: host addresses are handed in, nothing is dereferenced but RAM.
+ * table look-up. A block is cleared when it is first touched, by whomever. Pure: host
+ * addresses are handed in, nothing is dereferenced but RAM.
  */
 #ifndef GUEST_MEM_GMAP_H
 #define GUEST_MEM_GMAP_H
 
+#include "kernel/base/atomic.h"
 #include "kernel/base/bits.h"
 #include "kernel/base/compiler.h"
 #include "kernel/base/types.h"
@@ -18,6 +20,9 @@ struct gmap {
 	gpa_t vga_base;	   /* hole inside the first block: no RAM is visible here */
 	u64 vga_len;
 	u8 *dirty;	   /* one bit a 4 KiB page, by RAM offset; NULL: not tracked */
+	u64 *raw;	   /* atomic, one bit a block: not yet cleared; NULL: all are */
+	void (*clear)(void *ctx, u64 block); /* clear it, and the bit after that */
+	void *ctx;
 };
 
 /* Offset into RAM (0 .. blocks * 2 MiB - 1) of a GPA, or ~0 when it is not RAM. */
@@ -32,6 +37,12 @@ static inline u64 gmap_ram_offset(const struct gmap *m, gpa_t gpa)
 	return ~0ull;
 }
 
+/** gmap_is_raw() - has the block never been touched, so that it holds what its last owner left? */
+static inline bool gmap_is_raw(const struct gmap *m, u64 block)
+{
+	return m->raw && (atomic_load_acquire(&m->raw[block / 64]) & BIT(block % 64));
+}
+
 /** gmap_ptr() - host address of a RAM byte, valid to the end of its 4 KiB page; NULL: not RAM. */
 static inline u8 *gmap_ptr(const struct gmap *m, gpa_t gpa)
 {
@@ -39,6 +50,8 @@ static inline u8 *gmap_ptr(const struct gmap *m, gpa_t gpa)
 
 	if (off == ~0ull)
 		return NULL;
+	if (unlikely(gmap_is_raw(m, off / SIZE_2M)))
+		m->clear(m->ctx, off / SIZE_2M);
 	return m->block[off / SIZE_2M] + off % SIZE_2M;
 }
 

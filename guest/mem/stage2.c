@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * RAM in 2 MiB blocks; runs of neighbouring blocks are mapped together, so that the table
- * gets 1 GiB leaves where the pool could give them.
+ * RAM in 2 MiB blocks, each cleared and mapped when it is first touched.
  */
 #include "guest/mem/stage2.h"
 
@@ -13,11 +12,13 @@
 #include "kernel/base/fmt.h"
 #include "kernel/base/str.h"
 #include "kernel/core/frames.h"
+#include "kernel/core/lock.h"
 #include "kernel/core/log.h"
 
 #define VGA_BASE  0xa0000ull
 #define VGA_LEN	  0x20000ull
 #define RAM_RIGHTS (PG_R | PG_W | PG_X)
+#define RAW_BYTES(blocks) (((blocks) + 63) / 64 * sizeof(u64))
 
 static int table_alloc(void *ctx, hpa_t *out)
 {
@@ -66,22 +67,47 @@ static int map_first(struct vm *vm)
 			 SIZE_2M - VGA_BASE - VGA_LEN);
 }
 
-static int map_ram(struct vm *vm)
+/* ---- RAM on first touch --------------------------------------------------------------------- */
+
+/* A large guest starts at once, and pages that it never uses cost nothing. */
+static void clear_block_locked(struct vm *vm, u64 i)
 {
-	const struct gmap *m = &vm->mem;
-	int rc = map_first(vm);
-	u64 i = 1;
+	struct gmap *m = &vm->mem;
 
-	while (i < m->blocks && !rc) {
-		u64 n = 1;
+	lock_assert_held(&vm->ram_lock);
+	if (!gmap_is_raw(m, i))
+		return;
+	memset(m->block[i], 0, SIZE_2M);
+	/* Partner: gmap_is_raw(). */
+	atomic_and(&m->raw[i / 64], ~BIT(i % 64));
+}
 
-		while (i + n < m->blocks && i + n != m->low_blocks &&
-		       m->block[i + n] == m->block[i] + n * SIZE_2M)
-			n++;
-		rc = map_piece(vm, block_gpa(m, i), virt_to_phys(m->block[i]), n * SIZE_2M);
-		i += n;
-	}
-	return rc;
+static void clear_block(void *ctx, u64 i)
+{
+	struct vm *vm = ctx;
+
+	spin_lock(&vm->ram_lock);
+	clear_block_locked(vm, i);
+	spin_unlock(&vm->ram_lock);
+}
+
+void stage2_clear_all(struct vm *vm)
+{
+	for (u64 i = 0; i < vm->mem.blocks; i++)
+		clear_block(vm, i);
+}
+
+int stage2_touch(struct vm *vm, gpa_t gpa)
+{
+	struct gmap *m = &vm->mem;
+	u64 i = gmap_ram_offset(m, gpa) / SIZE_2M;
+	int rc;
+
+	spin_lock(&vm->ram_lock);
+	clear_block_locked(vm, i);
+	rc = map_piece(vm, block_gpa(m, i), virt_to_phys(m->block[i]), SIZE_2M);
+	spin_unlock(&vm->ram_lock);
+	return rc == -EEXIST ? 0 : rc; /* another vCPU was first */
 }
 
 static int alloc_ram(struct vm *vm, char *why, size_t why_size)
@@ -109,10 +135,17 @@ static int alloc_ram(struct vm *vm, char *why, size_t why_size)
 	m->low_blocks = min_u64(want, MACHINE_PCI_HOLE_BASE / SIZE_2M);
 	m->vga_base = VGA_BASE;
 	m->vga_len = VGA_LEN;
-	for (u64 i = 0; i < want; i++) {
+	for (u64 i = 0; i < want; i++)
 		m->block[i] = phys_to_virt(hpa[i]);
-		memset(m->block[i], 0, SIZE_2M);
+	m->raw = kalloc(&vm->owner, RAW_BYTES(want));
+	if (!m->raw) {
+		str_copy(why, why_size, "no memory for the map of untouched RAM");
+		return -ENOMEM;
 	}
+	memset(m->raw, 0xff, RAW_BYTES(want));
+	m->clear = clear_block;
+	m->ctx = vm;
+	clear_block(vm, 0);
 	return 0;
 }
 
@@ -138,21 +171,27 @@ int stage2_map_mmio(struct vm *vm, gpa_t gpa, hpa_t hpa, u64 len)
 {
 	const struct pgtable_map piece = { .va = gpa, .hpa = hpa, .len = len,
 					   .attrs = PG_R | PG_W | PG_UC };
+	int rc;
 
 	if (!in_window(gpa, len))
 		return -EINVAL;
+	spin_lock(&vm->ram_lock);
 	release_stale(vm);
 	/* Walkers keep no absent entries, so that nothing must be flushed. */
-	return pgtable_map(&vm->stage2, &piece, &vm->stale);
+	rc = pgtable_map(&vm->stage2, &piece, &vm->stale);
+	spin_unlock(&vm->ram_lock);
+	return rc;
 }
 
 void stage2_unmap_mmio(struct vm *vm, gpa_t gpa, u64 len)
 {
 	int rc;
 
+	spin_lock(&vm->ram_lock);
 	release_stale(vm);
 	/* The same range as it was mapped: no leaf is cut, so no page is needed. */
 	rc = pgtable_unmap(&vm->stage2, gpa, len, &vm->stale);
+	spin_unlock(&vm->ram_lock);
 	ASSERT(!rc);
 	for (u32 i = 0; i < vm->vcpus; i++)
 		vcpu_request(vm->vcpu[i], VCPU_REQ_FLUSH);
@@ -170,7 +209,7 @@ int stage2_create(struct vm *vm, char *why, size_t why_size)
 	rc = pgtable_init(&vm->stage2, vm->ops->stage2_fmt, &env, 0);
 	if (rc)
 		goto out_ram;
-	rc = map_ram(vm);
+	rc = map_first(vm);
 	if (rc)
 		goto out_ram;
 	return 0;
@@ -195,6 +234,8 @@ void stage2_destroy(struct vm *vm)
 			m->blocks * SIZE_2M >> 20);
 	for (u64 i = 0; i < m->blocks && !vm->keep_ram; i++)
 		block_free(&vm->owner, virt_to_phys(m->block[i]));
+	kfree(&vm->owner, m->raw, RAW_BYTES(m->blocks));
+	m->raw = NULL;
 	kfree(&vm->owner, m->block, m->blocks * sizeof(*m->block));
 	m->block = NULL;
 	m->blocks = 0;

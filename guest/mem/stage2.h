@@ -11,14 +11,23 @@
 struct vm;
 
 /**
- * stage2_create() - allocate and clear vm->config->memory bytes of RAM on the VM's account, fill
- * vm->mem and build vm->stage2. Returns 0; -ENOMEM with the reason in why; nothing is kept then.
+ * stage2_create() - allocate vm->config->memory bytes of RAM on the VM's account, fill
+ * vm->mem and build vm->stage2, to which RAM is added as it is touched. Returns 0; -ENOMEM with the reason in why; nothing is kept then.
  * Context: control.
  */
 int MUST_CHECK stage2_create(struct vm *vm, char *why, size_t why_size);
 
 /** stage2_destroy() - give everything back. No vCPU uses the table any more. */
 void stage2_destroy(struct vm *vm);
+
+/**
+ * stage2_touch() - the guest faulted at a RAM address that stage2 does not map: clear its block if
+ * nobody has used it, map it. Returns 0; -ENOMEM: no page for a table. Context: vCPU loop.
+ */
+int MUST_CHECK stage2_touch(struct vm *vm, gpa_t gpa);
+
+/** stage2_clear_all() - clear what is left: before a device can reach RAM by itself. */
+void stage2_clear_all(struct vm *vm);
 
 /**
  * stage2_map_mmio() - let the guest reach device registers [hpa, hpa+len) at gpa, uncached.

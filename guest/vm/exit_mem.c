@@ -4,10 +4,12 @@
  * drivers use, are done here with the address that the CPU reported; the rest is executed.
  */
 #include "guest/emul/insn.h"
+#include "guest/mem/stage2.h"
 #include "guest/vm/access.h"
 #include "guest/vm/exec.h"
 #include "guest/vm/exit.h"
 #include "guest/vm/vm.h"
+#include "kernel/base/err.h"
 
 static u64 reg_read(const struct vcpu *v, const struct insn *in)
 {
@@ -67,12 +69,25 @@ static bool is_plain_mov(const struct vcpu *v, const struct insn *in, gpa_t gpa)
 	       (gpa % PAGE_SIZE || in->size == 1 || starts_page(v, in));
 }
 
+/* RAM that the guest has not used so far. */
+static NOINLINE enum exit_result touch(struct vcpu *v, gpa_t gpa)
+{
+	int rc = stage2_touch(v->vm, gpa);
+
+	if (!rc)
+		return EXIT_RETRY;
+	vm_fail(v->vm, v, "RAM at %#lx cannot be mapped: %s", gpa, err_name(rc));
+	return EXIT_LEAVE;
+}
+
 enum exit_result exit_mem(struct vcpu *v)
 {
 	struct hvm_exit *x = &v->exit;
 	gpa_t gpa = x->u.mem.gpa;
 	const struct insn *in;
 
+	if (!x->u.mem.mapped && unlikely(gmap_ram_offset(&v->vm->mem, gpa) != ~0ull))
+		return touch(v, gpa);
 	if (unlikely(x->u.mem.walk || x->u.mem.access == HVM_ACCESS_EXEC || x->u.mem.mapped ||
 		     v->vm->ops->event_queued(v->hv) || gmap_ptr(&v->vm->mem, gpa))) {
 		vm_fail(v->vm, v, "%s at guest-physical %#lx, which is not RAM",

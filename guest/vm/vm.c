@@ -331,6 +331,7 @@ int vm_create(const struct config_vm *config, char *why, size_t why_size)
 		return -ENOMEM;
 	}
 	spin_init(&vm->lock, LOCK_VM, "vm");
+	spin_init(&vm->ram_lock, LOCK_RAM, "ram");
 	str_copy(vm->name, sizeof(vm->name), config->name);
 	vm->index = i;
 	vm->config = config;

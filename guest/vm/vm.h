@@ -43,6 +43,7 @@ struct vm {
 	struct hvm_vm *hvm;			/* (r,P) */
 	struct gmap mem;			/* (r,P) */
 	bool keep_ram; /* (r,P) a device may still reach it: it is never given back */
+	struct spinlock ram_lock;		/* changes of stage2, clearing of RAM */
 	struct pgtable stage2;			/* (r) RAM (P), device memory (L) */
 	struct pgtable_change stale;		/* what vCPUs may still walk of stage2 (L) */
 	struct io_bus ports;			/* (r) (L) */

@@ -18,6 +18,7 @@ enum lock_rank {
 	LOCK_NIC,
 	LOCK_DOM,
 	LOCK_UNIT,
+	LOCK_RAM,
 	LOCK_SCHED,
 	LOCK_TIMER,
 	LOCK_PCI,
