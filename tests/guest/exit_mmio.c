@@ -77,7 +77,7 @@ FORM_ADD(forms32, "stosl");
 FORM_ADD(forms32, "xchgl %esi, (%rdi)");
 FORM_ADD(forms32, "cmpxchgl %ebx, (%rdi)");
 FORM_ADD(forms32, "xchg %rsi, %rdi; lodsl; xchg %rsi, %rdi");
-FORM_ADD(forms32, "xchg %rsi, %rdi; repne lodsl; xchg %rsi, %rdi");
+FORM_ADD(forms32, "mov $1, %rcx; xchg %rsi, %rdi; repne lodsl; xchg %rsi, %rdi");
 /* addressing */
 FORM_ADD(forms32, "movl %edx, 0x0(%rdi)");
 FORM_ADD(forms32, "{disp32} movl %edx, (%rdi)");
@@ -139,6 +139,27 @@ FORM_ADD(forms64, "push %rdx; pop (%rdi)");
 static u64 ram[4] ALIGNED(32);
 static u64 ecam;
 
+#define ROUNDS 12 /* the first four with values of choice, then at random */
+
+static u64 seed;
+
+static u64 rnd(void)
+{
+	seed ^= seed << 13;
+	seed ^= seed >> 7;
+	seed ^= seed << 17;
+	return seed;
+}
+
+/* The same values for the same round: RAM and device get equal ones. */
+static u32 initial_value(u32 round)
+{
+	static const u32 initial[] = { 0x40302010, 0xffffffff, 0x00000001, 0x80000000 };
+
+	seed = 0x9e3779b97f4a7c15 * (round + 1);
+	return round < 4 ? initial[round] : (u32)rnd();
+}
+
 static void set_regs(struct form_regs *r, u64 rdi, u32 round)
 {
 	static const u64 rdx[] = { 0x1122334455667788, 0xffffffffffffffff, 0, 0x80000000 };
@@ -146,6 +167,17 @@ static void set_regs(struct form_regs *r, u64 rdi, u32 round)
 	*r = (struct form_regs){ .rax = 0x8070605040302010, .rbx = 0x99aabbccddeeff0f, .rcx = 12,
 				 .rdx = rdx[round % 4], .rsi = 0x5a5a5a5a5a5a5aa5, .rdi = rdi,
 				 .r8 = 0x0f0e0d0c0b0a0908, .r9 = 77, .rflags = 2 | (round & 1) };
+	if (round < 4)
+		return;
+	seed = 0x9e3779b97f4a7c15 * (round + 1);
+	r->rax = rnd(); /* the target's value in every other round: CMPXCHG succeeds */
+	if (round & 1)
+		r->rax = rnd();
+	r->rbx = rnd();
+	r->rcx = rnd() & 31;
+	r->rdx = rnd();
+	r->rsi = rnd();
+	r->rflags = 2 | (rnd() & FORM_FLAGS);
 }
 
 static void same_regs(const char *text, const struct form_regs *a, const struct form_regs *b)
@@ -159,18 +191,15 @@ static void same_regs(const char *text, const struct form_regs *a, const struct 
 	test_check_eq(b->rflags & FORM_FLAGS, a->rflags & FORM_FLAGS, text, 7);
 }
 
-/* Initial values of the target; RAX's among them, so that CMPXCHG succeeds once. */
-static const u32 initial[] = { 0x40302010, 0xffffffff, 0x00000001, 0x80000000 };
-
 static void compare32(const struct form *f, u32 round)
 {
 	struct form_regs a, b;
 
-	ram[0] = initial[round % 4];
+	ram[0] = initial_value(round);
 	ram[1] = 0;
 	set_regs(&a, (u64)ram, round);
 	form_run(f->code, &a);
-	mmio_write(TARGET, initial[round % 4]);
+	mmio_write(TARGET, initial_value(round));
 	set_regs(&b, TARGET, round);
 	form_run(f->code, &b);
 	test_check_eq(mmio_read(TARGET), (u32)ram[0], f->text, 0);
@@ -183,7 +212,7 @@ TEST(dword_forms)
 {
 	apic_write(APIC_LVT_TMR, APIC_LVT_MASKED);
 	for (const struct form *f = __start_forms32; f < __stop_forms32; f++)
-		for (u32 round = 0; round < 4; round++)
+		for (u32 round = 0; round < ROUNDS; round++)
 			compare32(f, round);
 	apic_write(APIC_TMICT, 0);
 }
@@ -194,7 +223,7 @@ static void compare_cfg(const struct form *f, u64 reg, u32 keeps, u32 round)
 	volatile u8 *dev = (volatile u8 *)(ecam + reg);
 	struct form_regs a, b;
 
-	dev[keeps] = (u8)(initial[round % 4] >> 8 * (round & 3));
+	dev[keeps] = (u8)(initial_value(round) >> 8 * (round & 3));
 	for (u32 i = 0; i < 8; i++)
 		((u8 *)ram)[i] = dev[i];
 	set_regs(&a, (u64)ram, round);
@@ -218,7 +247,7 @@ TEST(byte_forms)
 {
 	SKIP_IF(!find_ecam(), "no MCFG");
 	for (const struct form *f = __start_forms8; f < __stop_forms8; f++)
-		for (u32 round = 0; round < 4; round++)
+		for (u32 round = 0; round < ROUNDS; round++)
 			compare_cfg(f, REG_LINE, 0, round);
 }
 
@@ -226,7 +255,7 @@ TEST(word_forms)
 {
 	SKIP_IF(!find_ecam(), "no MCFG");
 	for (const struct form *f = __start_forms16; f < __stop_forms16; f++)
-		for (u32 round = 0; round < 4; round++)
+		for (u32 round = 0; round < ROUNDS; round++)
 			compare_cfg(f, REG_LINE, 0, round);
 }
 
@@ -234,7 +263,7 @@ TEST(qword_forms)
 {
 	SKIP_IF(!find_ecam(), "no MCFG");
 	for (const struct form *f = __start_forms64; f < __stop_forms64; f++)
-		for (u32 round = 0; round < 4; round++)
+		for (u32 round = 0; round < ROUNDS; round++)
 			compare_cfg(f, REG_CLS - 4, 4, round);
 }
 

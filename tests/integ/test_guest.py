@@ -20,6 +20,10 @@ def lines():
             yield Line(words[0], int(words[1]), words[2], words[3], words[4].split(","), words[5:])
 
 
+def mib(line):
+    return int(line.memory.removesuffix("M"))
+
+
 def config(line):
     options = dict(w.split("=", 1) for w in line.options if w.startswith("cpu="))
     words = " ".join(w for w in line.options if not w.startswith("cpu="))
@@ -73,7 +77,7 @@ def wait_off(m):
 def under_godwit(t, line):
     modules = {f"{n}.elf": paths.BUILD / f"guest-kernels/{n}.elf" for n in (line.name, "bystander")}
     hostile = line.name.startswith("hostile")
-    m = t.machine(config=config(line), modules=modules, smp=2)
+    m = t.machine(config=config(line), modules=modules, smp=2, memory=max(512, mib(line) + 256))
     m.com1.expect("Type help", timeout=30)
     if hostile:
         m.ctl.request("vm start bystander")
@@ -99,7 +103,7 @@ def under_godwit(t, line):
 
 def on_emulator(t, line):
     m = t.machine(kernel=paths.BUILD / f"guest-kernels/{line.name}.elf", cpu="max", iommu="",
-                  smp=line.cpus, memory=128, append=" ".join(line.options))
+                  smp=line.cpus, memory=max(128, mib(line)), append=" ".join(line.options))
     check_result(m.com1, timeout=60)
     assert m.wait_exit() == ("error", 1)    # debug-exit of 0
 
