@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From the capability MSRs to the control words: what must be there, what is used when it is,
+ * and what its absence costs. Pure.
+ */
+#ifndef ARCH_VMX_VMX_CTLS_H
+#define ARCH_VMX_VMX_CTLS_H
+
+#include "arch/vmx/vmcs.h"
+#include "kernel/base/compiler.h"
+#include "kernel/base/types.h"
+
+/* The MSRs as read; a control MSR is allowed-0 settings in the low half, allowed-1 in the high. */
+struct vmx_msrs {
+	u64 basic;
+	u64 pin, proc, exit, entry; /* the "true" ones when basic says that they exist */
+	u64 proc2;		    /* 0: no second word */
+	u64 ept_vpid;		    /* 0: neither EPT nor VPID */
+	u64 misc;
+};
+
+struct vmx_ctls {
+	u32 pin, proc, proc2, exit, entry;
+	bool vpid, preemption_timer, pause_loop;
+	bool ept_ad, ept_2m, ept_1g;
+	bool invept_one, invvpid_one; /* else only all contexts at once */
+	u8 timer_shift;		      /* the preemption timer counts TSC >> this */
+	u64 absent;		      /* bit i: vmx_ctls_feature(i) is not there */
+};
+
+enum vmx_feature_kind { VMX_REQUIRED, VMX_OPTIONAL };
+
+struct vmx_feature {
+	const char *name;
+	const char *without; /* optional ones: what is done instead */
+	u64 mask;
+	u8 word; /* private */
+	u8 kind; /* enum vmx_feature_kind */
+};
+
+/**
+ * vmx_ctls_compute() - the control words for these MSRs. -ENOTSUP, with the reason in why and
+ * *out untouched, when something required is not there. SDM vol. 3 appendix A.3 to A.5, A.10.
+ */
+int MUST_CHECK vmx_ctls_compute(const struct vmx_msrs *m, struct vmx_ctls *out, char *why,
+				size_t why_size);
+
+/** vmx_ctls_feature() - row i of the feature table, NULL after its end. */
+const struct vmx_feature *vmx_ctls_feature(u32 i);
+
+#endif
