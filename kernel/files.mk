@@ -46,6 +46,7 @@ PURE_SRCS += kernel/core/ctl_parse.c
 PURE_SRCS += kernel/core/ctl.c
 PURE_SRCS += kernel/core/ctl_out.c
 PURE_SRCS += kernel/core/lineedit.c
+PURE_SRCS += kernel/core/term_filter.c
 PURE_SRCS += kernel/core/trace_ring.c
 EDGE_SRCS += kernel/core/trace.c
 EDGE_SRCS += kernel/core/serial.c

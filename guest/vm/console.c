@@ -35,6 +35,13 @@ static size_t stream_read(struct ctl_stream *s, u64 *cursor, char *buf, size_t s
 	return n;
 }
 
+static u64 stream_end(struct ctl_stream *s)
+{
+	struct vm_console *c = container_of(s, struct vm_console, stream);
+
+	return atomic_load_relaxed(&c->total);
+}
+
 static size_t stream_write(struct ctl_stream *s, const u8 *data, size_t len)
 {
 	return vm_console_input(container_of(s, struct vm_console, stream)->vm, data, len);
@@ -49,6 +56,7 @@ int vm_console_create(struct vm *vm)
 	spin_init(&c->lock, LOCK_CONSOLE, "console");
 	c->vm = vm;
 	c->stream.read = stream_read;
+	c->stream.end = stream_end;
 	c->stream.write = stream_write;
 	str_copy(c->stream.name, sizeof(c->stream.name), vm->name);
 	consoles[vm->index] = c;

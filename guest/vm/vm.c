@@ -231,6 +231,17 @@ static int park_or_say(struct vm *vm, char *why, size_t why_size)
 	return rc;
 }
 
+/* Who looks at its console only shall know, too. */
+static void say_ended(struct vm *vm)
+{
+	char text[sizeof(vm->reason) + CONFIG_NAME_LEN + 32];
+	struct text t = text_make(text, sizeof(text));
+
+	text_add(&t, "\r\n[%s is %s%s%s]\r\n", vm->name, vm_state_name(vm->state),
+		 vm->reason[0] ? ": " : "", vm->reason);
+	vm_console_write(vm, (const u8 *)text, t.len);
+}
+
 int vm_stop(struct vm *vm, char *why, size_t why_size)
 {
 	int rc;
@@ -244,6 +255,7 @@ int vm_stop(struct vm *vm, char *why, size_t why_size)
 	vm->state = VM_OFF;
 	atomic_store_relaxed(&vm->pending, 0);
 	log_info("vm %s: off%s%s", vm->name, vm->reason[0] ? ": " : "", vm->reason);
+	say_ended(vm);
 	return 0;
 }
 
@@ -401,6 +413,8 @@ static void serve(struct vm *vm)
 		log_err("vm %s: %s", vm->name, why);
 		vm->state = VM_FAILED;
 	}
+	if (vm->state == VM_FAILED)
+		say_ended(vm);
 }
 
 static void serve_all(void)

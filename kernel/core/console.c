@@ -13,6 +13,7 @@
 #include "kernel/core/log_priv.h"
 #include "kernel/core/percpu.h"
 #include "kernel/core/serial.h"
+#include "kernel/core/term_filter.h"
 #include "kernel/core/timer.h"
 
 /* Queues out. The longest reply is that of 'log': its ring, each line with a few bytes around. */
@@ -30,6 +31,8 @@ struct session {
 	u32 port;
 	struct ctl_stream *attached;
 	u64 cursor;     /* in the attached stream */
+	u64 replay_end; /* the stream's text before this was there when the port was attached */
+	struct term_filter filter;
 	u64 log_cursor; /* person: what of the log has been shown */
 	struct lineedit edit;
 	/* tool: the request so far; one byte more shows that it is too long */
@@ -115,6 +118,8 @@ static void attach(struct session *s, struct ctl_stream *stream)
 	atomic_add(&stream->attached, 1u);
 	s->attached = stream;
 	s->cursor = 0;
+	s->replay_end = stream->end(stream);
+	s->filter.len = 0;
 	if (s->person)
 		say(s, "[console of %s, Ctrl-] leaves]\n", stream->name);
 }
@@ -145,17 +150,33 @@ static void put_stream(struct session *s, const char *buf, size_t n)
 	serial_write(s->port, buf + from, n - from);
 }
 
+/* The next text for the port, at most CHUNK bytes; what is shown again is filtered. */
+static size_t read_stream(struct session *s, char buf[CHUNK + TERM_FILTER_HELD])
+{
+	u64 left = s->replay_end > s->cursor ? s->replay_end - s->cursor : CHUNK;
+	bool replay = s->replay_end > s->cursor;
+	size_t n;
+
+	n = s->attached->read(s->attached, &s->cursor, buf, left < CHUNK ? left : CHUNK);
+	if (!replay)
+		return n;
+	n = term_filter(&s->filter, buf, n);
+	if (s->cursor >= s->replay_end)
+		n += term_filter_end(&s->filter, buf + n);
+	return n;
+}
+
 static void pump_stream(struct session *s)
 {
-	char buf[CHUNK];
+	char buf[CHUNK + TERM_FILTER_HELD];
 
 	while (serial_room(s->port) >= 2 * sizeof(buf)) {
 		u64 before = s->cursor;
-		size_t n = s->attached->read(s->attached, &s->cursor, buf, sizeof(buf));
+		size_t n = read_stream(s, buf);
 
-		if (!n)
+		if (s->cursor == before)
 			return;
-		if (before && s->cursor - n != before && s->person)
+		if (before >= s->replay_end && s->cursor - n != before && s->person)
 			say(s, "\n[%lu bytes lost: the port is too slow]\n",
 			    s->cursor - n - before);
 		put_stream(s, buf, n);

@@ -21,6 +21,8 @@ struct ctl_out;
 struct ctl_stream {
 	/* read() - text from *cursor on (bytes since the beginning; too old: the oldest kept). */
 	size_t (*read)(struct ctl_stream *s, u64 *cursor, char *buf, size_t size);
+	/* end() - the cursor behind the newest text. */
+	u64 (*end)(struct ctl_stream *s);
 	/* write() - typed bytes; returns how many were taken. */
 	size_t (*write)(struct ctl_stream *s, const u8 *data, size_t len);
 	char name[32];

@@ -38,6 +38,8 @@ static void answer(char *line)
 			serial_printf("burst line %4u\n", i);
 	if (strcmp(line, "leave") == 0) /* the byte that ends raw mode of a control port */
 		serial_printf("<\x1d\n\x1d>\n");
+	if (strcmp(line, "ask") == 0) /* a terminal answers to these as if it were typed */
+		serial_printf("\033[6n\033[c");
 	for (char *p = line; *p; p++)
 		*p = (char)(*p >= 'a' && *p <= 'z' ? *p - 32 : *p);
 	serial_printf("said: %s\n", line);

@@ -57,6 +57,11 @@ def memory(m):
     return used
 
 
+def raw_log(m):
+    """The console's bytes, control sequences included."""
+    return (m.dir / "com1.log").read_bytes()
+
+
 @test(timeout=90, needs=NEEDS)
 def prompt(t):
     """Editing, history, completion and errors as a person sees them."""
@@ -123,6 +128,14 @@ def guest_console(t):
     m.com1.expect(r"^burst line 2499\nsaid: BURST\n", timeout=10)
     kept = m.com1.text.rpartition("[console of one")[2]
     assert 15000 < len(kept) < 17000, f"{len(kept)} bytes kept"
+    m.com1.sendline("ask")                          # the terminal who and where it is
+    m.com1.expect(r"said: ASK")
+    asked = raw_log(m).count(b"\x1b[6n")
+    m.com1.send("\x1d")
+    m.com1.expect(r"^a> ")
+    m.com1.sendline("vm console one")
+    m.com1.expect(r"said: ASK")
+    assert asked == 1 and raw_log(m).count(b"\x1b[6n") == 1, "an old query is asked again"
 
 
 @test(timeout=90, needs=NEEDS)
@@ -186,12 +199,14 @@ def guest_goes_away(t):
     m.com1.sendline("vm console one")
     m.com1.expect(r"^talk: ready")
     m.com1.sendline("off")
+    m.com1.expect(r"^\[one is off: .+\]\n")
     wait_state(m, "one", "off")
     m.ctl.request("vm start one")
     m.com1.expect(r"^talk: ready")
     m.com1.sendline("reset")
     m.com1.expect(r"^talk: ready")
     m.com1.sendline("die")
+    m.com1.expect(r"^\[one is failed: triple fault\]\n")
     wait_state(m, "one", "failed")
     assert "triple fault" in m.ctl.request("vm info one")["reason"]
     m.com1.send("\x1d")
