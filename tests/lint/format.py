@@ -8,7 +8,9 @@ Tables and trailing comments are aligned by hand here, because their columns car
 meaning. So a difference counts only when it is about structure (indentation, braces, line
 breaks in code); spacing inside a line, initialisers and macro bodies are the author's.
 """
+import concurrent.futures
 import difflib
+import os
 import re
 import subprocess
 import sys
@@ -79,19 +81,22 @@ def format_faults(path, text, formatted):
                + "".join(f"\t+{x}\n" for x in new[c:d]).rstrip("\n"))
 
 
+def faults(path):
+    with open(path, encoding="utf-8") as f:
+        text = f.read()
+    # By another name, as the tool takes some headers for other languages.
+    name = re.sub(r"\.h$", ".c", path)
+    out = subprocess.run(["clang-format", "--style=file", f"--assume-filename={name}"],
+                         input=text.encode(), stdout=subprocess.PIPE, check=True,
+                         timeout=120).stdout.decode()
+    return [*column_faults(path, text), *format_faults(path, text, out)]
+
+
 def main():
-    bad = 0
-    for path in sys.argv[1:]:
-        with open(path, encoding="utf-8") as f:
-            text = f.read()
-        # By another name, as the tool takes some headers for other languages.
-        out = subprocess.run(["clang-format", "--style=file", "--assume-filename=" +
-                              re.sub(r"\.h$", ".c", path)], input=text.encode(),
-                             stdout=subprocess.PIPE, check=True, timeout=60).stdout.decode()
-        for fault in [*column_faults(path, text), *format_faults(path, text, out)]:
-            bad += 1
-            print(fault)
-    return 1 if bad else 0
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        found = [fault for per_file in pool.map(faults, sys.argv[1:]) for fault in per_file]
+    print("\n".join(found), end="\n" if found else "")
+    return 1 if found else 0
 
 
 if __name__ == "__main__":
