@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Events into the guest: EVENTINJ, re-delivery, interrupt and NMI windows. APM vol. 2 §15.20, §15.21.
+ * Events into the guest: EVENTINJ, re-delivery, interrupt and NMI windows. APM vol. 2 §15.20,
+ * §15.21.
  */
 #include "arch/svm/svm_priv.h"
 #include "kernel/base/err.h"

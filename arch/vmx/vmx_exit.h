@@ -37,7 +37,9 @@ void vmx_translate(const struct vmx_exit_info *i, struct hvm_exit *x);
  */
 u32 vmx_redeliver(const struct vmx_exit_info *i);
 
-/** vmx_nmi_unblocked() - did an IRET end NMI blocking and then fault? It must be undone. §28.2.3. */
+/**
+ * vmx_nmi_unblocked() - did an IRET end NMI blocking and then fault? It must be undone. §28.2.3.
+ */
 bool vmx_nmi_unblocked(const struct vmx_exit_info *i);
 
 /** vmx_insn_error_text() - the VM-instruction error field in words. SDM vol. 3 §31.4. */

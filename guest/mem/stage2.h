@@ -12,8 +12,8 @@ struct vm;
 
 /**
  * stage2_create() - allocate vm->config->memory bytes of RAM on the VM's account, fill
- * vm->mem and build vm->stage2, to which RAM is added as it is touched. Returns 0; -ENOMEM with the reason in why; nothing is kept then.
- * Context: control.
+ * vm->mem and build vm->stage2, to which RAM is added as it is touched. Returns 0; -ENOMEM with the
+ * reason in why; nothing is kept then. Context: control.
  */
 int MUST_CHECK stage2_create(struct vm *vm, char *why, size_t why_size);
 

@@ -124,8 +124,9 @@ static int require(const struct builder *b, const char *where, u64 has, u64 need
 {
 	if ((has & need) == need)
 		return 0;
-	fmt_snprintf(b->why, b->why_size, "this host's CPU lacks %s bits %#lx that cpu model '%s' has",
-		     where, need & ~has, b->p->model);
+	fmt_snprintf(b->why, b->why_size,
+		     "this host's CPU lacks %s bits %#lx that cpu model '%s' has", where,
+		     need & ~has, b->p->model);
 	return -ENOTSUP;
 }
 
@@ -242,7 +243,8 @@ static void add_brand(const struct builder *b)
 
 static int build_extended(const struct builder *b)
 {
-	struct cpuid_regs h = host_leaf(b, 0x80000001, 0), h8 = host_leaf(b, 0x80000008, 0), r = { 0 };
+	struct cpuid_regs h = host_leaf(b, 0x80000001, 0), h8 = host_leaf(b, 0x80000008, 0),
+			  r = { 0 };
 	u32 bits = log2_up(b->env->vcpus);
 	u64 edx = FXD_V1, ecx = FXC_V1;
 	int rc = require(b, "CPUID 80000001h EDX", h.edx, FXD_V1);
@@ -283,7 +285,8 @@ static int build_extended(const struct builder *b)
 		return -ENOTSUP;
 	}
 	add(b->p, 0x80000008,
-	    (struct cpuid_regs){ 48u << 8 | b->p->maxphyaddr, 0, bits << 12 | (b->env->vcpus - 1), 0 });
+	    (struct cpuid_regs){ 48u << 8 | b->p->maxphyaddr, 0, bits << 12 | (b->env->vcpus - 1),
+				 0 });
 	return 0;
 }
 
@@ -311,8 +314,8 @@ int cpu_policy_build(struct cpu_policy *p, const char *model, const struct cpu_p
 	if (rc)
 		return rc;
 	if (p->count == CPU_POLICY_LEAVES) {
-		fmt_snprintf(why, why_size, "cpu model '%s' fills the table of %u CPUID leaves", model,
-			     CPU_POLICY_LEAVES);
+		fmt_snprintf(why, why_size, "cpu model '%s' fills the table of %u CPUID leaves",
+			     model, CPU_POLICY_LEAVES);
 		return -ENOSPC;
 	}
 	return 0;

@@ -35,7 +35,8 @@ static void dump_segment(struct vcpu *v, const char *name, enum hvm_seg seg)
 	struct hvm_segment s;
 
 	v->vm->ops->get_seg(v->hv, seg, &s);
-	log_err("  %-4s %04x base %016lx limit %08x attr %04x", name, s.sel, s.base, s.limit, s.attr);
+	log_err("  %-4s %04x base %016lx limit %08x attr %04x", name, s.sel, s.base, s.limit,
+		s.attr);
 }
 
 static void dump_code(struct vcpu *v)

@@ -282,54 +282,106 @@ static const char *set_autostart(struct config_parser *p, u32 key, struct slice 
 	return value_bool(v, &p->vm->autostart) ? NULL : must_bool;
 }
 
-/* One 'name=value' of a network interface. */
-static const char *set_net_option(struct config_net *net, struct slice name, struct slice v)
+/* ---- options of a network interface: NULL, or what the value must be ------------------ */
+
+static const char *net_mac(struct config_net *net, struct slice v)
+{
+	net->has_mac = true;
+	return value_mac(v, net->mac) ? NULL :
+					"mac= six hexadecimal bytes, not multicast and not zero, "
+					"as 52:54:00:00:00:01";
+}
+
+static const char *net_nic(struct config_net *net, struct slice v)
+{
+	if (!value_name(v))
+		return "nic= the NAME of a [nic NAME]";
+	(void)slice_copy(net->nic, sizeof(net->nic), v);
+	return NULL;
+}
+
+static const char *net_vlan(struct config_net *net, struct slice v)
 {
 	u64 n;
 
-	if (slice_is(name, "mac")) {
-		net->has_mac = true;
-		return value_mac(v, net->mac) ? NULL
-					      : "mac= six hexadecimal bytes, not multicast and not "
-						"zero, as 52:54:00:00:00:01";
-	}
-	if (slice_is(name, "nic")) {
-		if (!value_name(v))
-			return "nic= the NAME of a [nic NAME]";
-		(void)slice_copy(net->nic, sizeof(net->nic), v);
-		return NULL;
-	}
-	if (slice_is(name, "vlan")) {
-		if (!value_u64(v, 1, 4094, &n))
-			return "vlan=1 to 4094";
-		net->vlan = (u16)n;
-		return NULL;
-	}
-	if (slice_is(name, "rate")) {
-		if (!value_scaled(v, 1000, &n) || n < MIN_RATE || n > MAX_RATE)
-			return "rate= bits per second from 1M to 400G";
-		net->rate_bps = n;
-		return NULL;
-	}
-	if (slice_is(name, "queues")) {
-		if (!value_u64(v, 1, 4, &n))
-			return "queues=1 to 4";
-		net->queues = (u8)n;
-		return NULL;
-	}
-	if (slice_is(name, "mtu")) {
-		if (!value_u64(v, 68, 9000, &n))
-			return "mtu=68 to 9000";
-		net->mtu = (u16)n;
-		return NULL;
-	}
-	if (slice_is(name, "packed")) {
-		bool on = true;
+	if (!value_u64(v, 1, 4094, &n))
+		return "vlan=1 to 4094";
+	net->vlan = (u16)n;
+	return NULL;
+}
 
-		net->no_packed = !value_bool(v, &on) || !on;
-		return value_bool(v, &on) ? NULL : "packed=yes or packed=no";
+static const char *net_rate(struct config_net *net, struct slice v)
+{
+	u64 n;
+
+	if (!value_scaled(v, 1000, &n) || n < MIN_RATE || n > MAX_RATE)
+		return "rate= bits per second from 1M to 400G";
+	net->rate_bps = n;
+	return NULL;
+}
+
+static const char *net_queues(struct config_net *net, struct slice v)
+{
+	u64 n;
+
+	if (!value_u64(v, 1, 4, &n))
+		return "queues=1 to 4";
+	net->queues = (u8)n;
+	return NULL;
+}
+
+static const char *net_mtu(struct config_net *net, struct slice v)
+{
+	u64 n;
+
+	if (!value_u64(v, 68, 9000, &n))
+		return "mtu=68 to 9000";
+	net->mtu = (u16)n;
+	return NULL;
+}
+
+static const char *net_packed(struct config_net *net, struct slice v)
+{
+	bool on;
+
+	if (!value_bool(v, &on))
+		return "packed=yes or packed=no";
+	net->no_packed = !on;
+	return NULL;
+}
+
+static const char *set_net_option(struct config_net *net, struct slice name, struct slice v)
+{
+	static const struct {
+		const char *name;
+		const char *(*set)(struct config_net *net, struct slice v);
+	} options[] = {
+		{ "mac", net_mac },	  { "nic", net_nic }, { "vlan", net_vlan },
+		{ "rate", net_rate },	  { "queues", net_queues }, { "mtu", net_mtu },
+		{ "packed", net_packed },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
+		if (slice_is(name, options[i].name))
+			return options[i].set(net, v);
 	}
 	return "options out of nic= mac= vlan= rate= queues= mtu= packed=";
+}
+
+/* What the options of an interface must be together. */
+static const char *net_complete(const struct config_net *net)
+{
+	bool vf = net->kind == CONFIG_NET_VF;
+
+	if (!net->has_mac)
+		return "complete: mac= is missing";
+	if (vf && !net->nic[0])
+		return "complete: vf needs nic=NAME";
+	if (vf && (net->queues || net->mtu || net->no_packed))
+		return "without queues=, mtu=, packed=: a vf has its own";
+	if (!vf && net->nic[0])
+		return "without nic=: pv is attached to the switch";
+	return NULL;
 }
 
 static const char *set_net(struct config_parser *p, u32 key, struct slice v)
@@ -349,15 +401,7 @@ static const char *set_net(struct config_parser *p, u32 key, struct slice v)
 		if (must)
 			return must;
 	}
-	if (!net->has_mac)
-		return "complete: mac= is missing";
-	if (net->kind == CONFIG_NET_VF && !net->nic[0])
-		return "complete: vf needs nic=NAME";
-	if (net->kind == CONFIG_NET_VF && (net->queues || net->mtu || net->no_packed))
-		return "without queues=, mtu=, packed=: a vf has its own";
-	if (net->kind == CONFIG_NET_PV && net->nic[0])
-		return "without nic=: pv is attached to the switch";
-	return NULL;
+	return net_complete(net);
 }
 
 const struct config_key config_vm_keys[CONFIG_VM_KEYS] = {

@@ -29,8 +29,8 @@ struct ctl *console_ctl(void);
 void console_notify(void);
 
 /**
- * console_stream_ready() - an attached stream has something new: what comes within a millisecond goes
- * out together, so that a guest that prints does not stop for each byte. Context: any.
+ * console_stream_ready() - an attached stream has something new: what comes within a millisecond
+ * goes out together, so that a guest that prints does not stop for each byte. Context: any.
  */
 void console_stream_ready(void);
 

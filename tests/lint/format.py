@@ -33,7 +33,8 @@ def author_lines(text):
             free.add(n)
             continue
         if depth == 0:
-            start = re.search(r"((=|return|=\s*\([^()]*\))\s*|^\s*enum(\s+\w+)?\s*)\{", code)
+            start = re.search(r"((=|return|\(struct \w+\)|=\s*\([^()]*\))\s*|"
+                              r"^\s*enum(\s+\w+)?\s*)\{", code)
             if not start:
                 continue
             code = code[start.start():]

@@ -639,5 +639,6 @@ TEST(interrupts)
 
 UNIT_MAIN({ "states", states }, { "bad_ranges", bad_ranges }, { "random_history", random_history },
 	  { "unit_dies", unit_dies }, { "dies_at_attach_and_detach", dies_at_attach_and_detach },
-	  { "reserved_memory", reserved_memory }, { "refusals", refusals }, { "virtual_functions", virtual_functions }, { "limits", limits },
+	  { "reserved_memory", reserved_memory }, { "refusals", refusals },
+	  { "virtual_functions", virtual_functions }, { "limits", limits },
 	  { "interrupts", interrupts })

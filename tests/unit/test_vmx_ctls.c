@@ -47,15 +47,22 @@ static const struct {
 } table[] = {
 	{ "Nehalem", MACHINE(PIN_NEHALEM, P2_NEHALEM, EPT_NEHALEM),
 	  "VMX without unrestricted guest", false, false, false, false },
-	{ "Westmere", MACHINE(PIN_NEHALEM, P2_WESTMERE, EPT_WESTMERE), NULL, false, true, true, false },
-	{ "Sandy Bridge", MACHINE(PIN_NEHALEM, P2_WESTMERE, EPT_WESTMERE), NULL, false, true, true, false },
-	{ "Ivy Bridge", MACHINE(PIN_IVYBRIDGE, P2_IVY, EPT_WESTMERE), NULL, false, true, true, false },
-	{ "Haswell", MACHINE(PIN_IVYBRIDGE, P2_HASWELL, EPT_HASWELL), NULL, true, true, true, true },
-	{ "Skylake", MACHINE(PIN_IVYBRIDGE, P2_SKYLAKE, EPT_HASWELL), NULL, true, true, true, true },
-	{ "Ice Lake", MACHINE(PIN_IVYBRIDGE, P2_ICELAKE, EPT_HASWELL | BIT(22)), NULL, true, true, true, true },
+	{ "Westmere", MACHINE(PIN_NEHALEM, P2_WESTMERE, EPT_WESTMERE), NULL, false, true, true,
+	  false },
+	{ "Sandy Bridge", MACHINE(PIN_NEHALEM, P2_WESTMERE, EPT_WESTMERE), NULL, false, true, true,
+	  false },
+	{ "Ivy Bridge", MACHINE(PIN_IVYBRIDGE, P2_IVY, EPT_WESTMERE), NULL, false, true, true,
+	  false },
+	{ "Haswell", MACHINE(PIN_IVYBRIDGE, P2_HASWELL, EPT_HASWELL), NULL, true, true, true,
+	  true },
+	{ "Skylake", MACHINE(PIN_IVYBRIDGE, P2_SKYLAKE, EPT_HASWELL), NULL, true, true, true,
+	  true },
+	{ "Ice Lake", MACHINE(PIN_IVYBRIDGE, P2_ICELAKE, EPT_HASWELL | BIT(22)), NULL, true, true,
+	  true, true },
 	/* Tertiary controls (bit 17 of the first word) and five-level EPT came here. */
-	{ "Sapphire Rapids", MACHINE(PIN_IVYBRIDGE, P2_ICELAKE | BIT(23) | BIT(28), EPT_HASWELL | BIT(7)),
-	  NULL, true, true, true, true },
+	{ "Sapphire Rapids",
+	  MACHINE(PIN_IVYBRIDGE, P2_ICELAKE | BIT(23) | BIT(28), EPT_HASWELL | BIT(7)), NULL, true,
+	  true, true, true },
 };
 
 /* What any VM entry checks first: SDM vol. 3 §27.2.1.1. */

@@ -159,7 +159,8 @@ TEST(test_words)
 	CHECK_STR(vmx_insn_error_text(~0u), "unknown error");
 	CHECK_STR(vmx_entry_fail_text(0x80000021, 4), "invalid guest state: VMCS link pointer");
 	CHECK_STR(vmx_entry_fail_text(0x80000021, 0), "invalid guest state");
-	CHECK_STR(vmx_entry_fail_text(0x80000022, 1), "an MSR of the entry list could not be loaded");
+	CHECK_STR(vmx_entry_fail_text(0x80000022, 1),
+		  "an MSR of the entry list could not be loaded");
 	CHECK_STR(vmx_entry_fail_text(1, 1), "unknown reason");
 }
 
