@@ -101,7 +101,8 @@ struct io_region *io_bus_find(struct io_bus *bus, u64 addr)
 }
 
 /* Byte by byte: the access straddles a border between regions, or nothing. */
-static NOINLINE bool access_bytes(struct io_bus *bus, u64 addr, unsigned size, bool write, u64 *value)
+static NOINLINE bool access_bytes(struct io_bus *bus, u64 addr, unsigned size, bool write,
+				  u64 *value)
 {
 	bool all = true;
 	u64 out = 0;
