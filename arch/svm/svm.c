@@ -228,7 +228,8 @@ static NOINLINE void machine_check(void)
 	__asm__ volatile("int %0" : : "i"(VECTOR_MC));
 }
 
-static void svm_run(struct hvm_vcpu *v, struct hvm_regs *regs, const u32 *kick, struct hvm_exit *x)
+static HOT void svm_run(struct hvm_vcpu *v, struct hvm_regs *regs, const u32 *kick,
+			struct hvm_exit *x)
 {
 	struct svm_cpu *s = svm_this_cpu();
 	struct vmcb *c = v->vmcb;

@@ -103,7 +103,7 @@ static NOINLINE void translate_rest(u32 code, const struct vmcb *c, const struct
 		x->code = code == SVM_X_INVALID ? HVM_EXIT_ENTRY_FAIL : HVM_EXIT_UNKNOWN;
 }
 
-void svm_translate(const struct vmcb *c, const struct svm_features *f, struct hvm_exit *x)
+HOT void svm_translate(const struct vmcb *c, const struct svm_features *f, struct hvm_exit *x)
 {
 	/* Some CPUs write only the low half for VMEXIT_INVALID. */
 	u32 code = (u32)c->exit_code;

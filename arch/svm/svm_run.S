@@ -8,7 +8,7 @@
  * the system-call MSRs; VMLOAD and VMSAVE do (§15.5.2), and GS must be the host's before
  * any C code runs.
  */
-	.text
+	.section .text.hot, "ax", @progbits
 	.globl svm_enter
 	.type svm_enter, @function
 svm_enter:

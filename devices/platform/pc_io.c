@@ -32,7 +32,7 @@ static void pic_byte(struct pc *pc, u16 port, bool write, u8 *value)
 	vpic_io(&pc->pic, port, write, value);
 }
 
-static void pic_master(void *ctx, u64 off, unsigned size, bool write, u64 *value)
+static HOT void pic_master(void *ctx, u64 off, unsigned size, bool write, u64 *value)
 {
 	by_bytes(ctx, pic_byte, (u16)(VPIC_PORT_MASTER + off), size, write, value);
 }
@@ -77,7 +77,7 @@ static void uart_byte(struct pc *pc, u16 port, bool write, u8 *value)
 	vuart_io(&pc->uart, port - MACHINE_COM1_PORT, write, value);
 }
 
-static void uart(void *ctx, u64 off, unsigned size, bool write, u64 *value)
+static HOT void uart(void *ctx, u64 off, unsigned size, bool write, u64 *value)
 {
 	by_bytes(ctx, uart_byte, (u16)(MACHINE_COM1_PORT + off), size, write, value);
 }
@@ -108,7 +108,7 @@ static void post_code(void *ctx, u64 off, unsigned size, bool write, u64 *value)
 	by_bytes(ctx, post_code_byte, (u16)(0x80 + off), size, write, value);
 }
 
-static void pm(void *ctx, u64 off, unsigned size, bool write, u64 *value)
+static HOT void pm(void *ctx, u64 off, unsigned size, bool write, u64 *value)
 {
 	vpm_io(&((struct pc *)ctx)->pm, off, size, write, value);
 }

@@ -11,7 +11,7 @@
 #include "kernel/base/str.h"
 
 /* The highest queued vector, or -1. Own CPU only: it alone clears bits of irr and irr_sum. */
-int vlapic_highest_irr(struct vlapic *v)
+HOT int vlapic_highest_irr(struct vlapic *v)
 {
 	u32 sum;
 
@@ -30,7 +30,7 @@ int vlapic_highest_irr(struct vlapic *v)
 }
 
 /* Processor priority, Intel SDM vol. 3 §11.8.3.1. */
-void vlapic_update_ppr(struct vlapic *v)
+HOT void vlapic_update_ppr(struct vlapic *v)
 {
 	int top = vlapic_top(v->isr, v->isr_sum);
 	u32 isrv = top < 0 ? 0 : (u32)top & 0xf0;
@@ -38,7 +38,7 @@ void vlapic_update_ppr(struct vlapic *v)
 	atomic_store_relaxed(&v->ppr, (v->tpr & 0xf0) >= isrv ? v->tpr : isrv);
 }
 
-bool vlapic_post(struct vlapic *v, u8 vector, bool level)
+HOT bool vlapic_post(struct vlapic *v, u8 vector, bool level)
 {
 	u32 i = vector >> 6;
 	u64 bit = BIT(vector & 63);
@@ -71,7 +71,7 @@ void vlapic_error(struct vlapic *v, u32 bit)
 }
 
 /* End of interrupt, Intel SDM vol. 3 §11.8.5. */
-void vlapic_eoi(struct vlapic *v)
+HOT void vlapic_eoi(struct vlapic *v)
 {
 	int top = vlapic_top(v->isr, v->isr_sum);
 	u32 i;
@@ -193,7 +193,7 @@ static bool extint_on(struct vlapic *v)
 					   (u32)APIC_EXTINT << 8;
 }
 
-static int vlapic_pending(void *lapic)
+static HOT int vlapic_pending(void *lapic)
 {
 	struct vlapic *v = lapic;
 	int vector;
@@ -215,7 +215,7 @@ static int vlapic_pending(void *lapic)
 	return vector;
 }
 
-static u8 vlapic_ack(void *lapic)
+static HOT u8 vlapic_ack(void *lapic)
 {
 	struct vlapic *v = lapic;
 	int vector = -1;

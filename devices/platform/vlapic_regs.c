@@ -355,7 +355,7 @@ static bool x2_write(struct vlapic *v, u32 reg, u64 value)
 	return true;
 }
 
-bool vlapic_wrmsr(void *lapic, u32 msr, u64 value)
+HOT bool vlapic_wrmsr(void *lapic, u32 msr, u64 value)
 {
 	struct vlapic *v = lapic;
 
@@ -370,7 +370,7 @@ bool vlapic_wrmsr(void *lapic, u32 msr, u64 value)
 	return msr == MSR_APIC_BASE && write_base(v, value);
 }
 
-bool vlapic_rdmsr(void *lapic, u32 msr, u64 *value)
+HOT bool vlapic_rdmsr(void *lapic, u32 msr, u64 *value)
 {
 	struct vlapic *v = lapic;
 	u32 low = 0;

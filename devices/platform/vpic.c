@@ -240,7 +240,7 @@ static NOINLINE void slow_io(struct vpic *p, u16 port, bool write, u8 *value)
 	update(p);
 }
 
-void vpic_io(struct vpic *p, u16 port, bool write, u8 *value)
+HOT void vpic_io(struct vpic *p, u16 port, bool write, u8 *value)
 {
 	const struct vpic_chip *c = &p->chip[(port & ~1u) == VPIC_PORT_SLAVE];
 

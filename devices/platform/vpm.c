@@ -128,7 +128,7 @@ static NOINLINE u64 read_block(struct vpm *p, u64 off)
 	return low >> (off * 8);
 }
 
-void vpm_io(void *ctx, u64 off, unsigned size, bool write, u64 *value)
+HOT void vpm_io(void *ctx, u64 off, unsigned size, bool write, u64 *value)
 {
 	struct vpm *p = ctx;
 

@@ -74,7 +74,7 @@ static u8 iir(const struct vuart *u)
 	return IIR_NONE;
 }
 
-static void update(struct vuart *u)
+static HOT void update(struct vuart *u)
 {
 	/* On a PC OUT2 connects the interrupt; loopback cuts it off. */
 	bool line = iir(u) != IIR_NONE && (u->mcr & (MCR_OUT2 | MCR_LOOP)) == MCR_OUT2;
@@ -220,7 +220,7 @@ static u8 reg_read(struct vuart *u, unsigned off)
 	}
 }
 
-void vuart_io(struct vuart *u, unsigned off, bool write, u8 *value)
+HOT void vuart_io(struct vuart *u, unsigned off, bool write, u8 *value)
 {
 	bool had_room = u->rx_count < depth(u) && !(u->mcr & MCR_LOOP);
 

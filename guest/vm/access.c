@@ -13,7 +13,7 @@
 
 #define APIC_TPR 0x80u
 
-void access_mmio(struct vcpu *v, gpa_t gpa, unsigned size, bool write, u64 *value)
+HOT void access_mmio(struct vcpu *v, gpa_t gpa, unsigned size, bool write, u64 *value)
 {
 	gpa_t apic = v->irq_ops->mmio_base(v->lapic);
 
@@ -30,7 +30,7 @@ void access_mmio(struct vcpu *v, gpa_t gpa, unsigned size, bool write, u64 *valu
 	spin_unlock(&v->vm->lock);
 }
 
-void access_port(struct vcpu *v, u16 port, unsigned size, bool write, u64 *value)
+HOT void access_port(struct vcpu *v, u16 port, unsigned size, bool write, u64 *value)
 {
 	spin_lock(&v->vm->lock);
 	(void)io_bus_access(&v->vm->ports, port, size, write, value); /* holes read all-ones */

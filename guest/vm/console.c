@@ -79,7 +79,7 @@ struct ctl_stream *vm_console_stream(struct vm *vm)
 	return &consoles[vm->index]->stream;
 }
 
-void vm_console_write(struct vm *vm, const u8 *data, size_t len)
+HOT void vm_console_write(struct vm *vm, const u8 *data, size_t len)
 {
 	struct vm_console *c = consoles[vm->index];
 

@@ -18,7 +18,7 @@
 #define XCR0_AVX BIT(2)
 #define XCR0_AVX512 MASK(7, 5)
 
-enum exit_result exit_cpuid(struct vcpu *v)
+HOT enum exit_result exit_cpuid(struct vcpu *v)
 {
 	const struct hvm_ops *ops = v->vm->ops;
 	struct cpu_policy_dynamic d = { .apic_id = v->id };
@@ -43,7 +43,7 @@ enum exit_result exit_cpuid(struct vcpu *v)
  * The KVM-compatible leaves promise no hypercall: each number is unknown, which KVM's
  * convention answers with -ENOSYS in RAX (-EPERM outside ring 0).
  */
-enum exit_result exit_hypercall(struct vcpu *v)
+HOT enum exit_result exit_hypercall(struct vcpu *v)
 {
 	u64 answer = v->vm->ops->cpl(v->hv) ? 0 - KVM_EPERM : 0 - KVM_ENOSYS;
 

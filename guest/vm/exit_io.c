@@ -18,7 +18,7 @@ static void set_rax(u64 *rax, u64 value, unsigned size)
 		*rax = (*rax & ~0xffffull) | value;
 }
 
-enum exit_result exit_io(struct vcpu *v)
+HOT enum exit_result exit_io(struct vcpu *v)
 {
 	struct hvm_exit *x = &v->exit;
 	struct vm *vm = v->vm;

@@ -80,7 +80,7 @@ static NOINLINE enum exit_result touch(struct vcpu *v, gpa_t gpa)
 	return EXIT_LEAVE;
 }
 
-enum exit_result exit_mem(struct vcpu *v)
+HOT enum exit_result exit_mem(struct vcpu *v)
 {
 	struct hvm_exit *x = &v->exit;
 	gpa_t gpa = x->u.mem.gpa;

@@ -311,7 +311,7 @@ static bool write_msr(struct vcpu *v, u32 msr, u64 value)
 	}
 }
 
-enum exit_result exit_rdmsr(struct vcpu *v)
+HOT enum exit_result exit_rdmsr(struct vcpu *v)
 {
 	u64 value = 0;
 
@@ -324,7 +324,7 @@ enum exit_result exit_rdmsr(struct vcpu *v)
 	return EXIT_RETRY;
 }
 
-enum exit_result exit_wrmsr(struct vcpu *v)
+HOT enum exit_result exit_wrmsr(struct vcpu *v)
 {
 	u64 value = (u64)(u32)v->regs.gpr[HVM_RDX] << 32 | (u32)v->regs.gpr[HVM_RAX];
 	u32 msr = (u32)v->regs.gpr[HVM_RCX];

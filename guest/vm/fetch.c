@@ -200,7 +200,7 @@ static bool decode_matches(const struct decode_cache *d, const u8 *p, u32 bits)
 	       d->bits == bits;
 }
 
-const struct insn *vcpu_decode(struct vcpu *v)
+HOT const struct insn *vcpu_decode(struct vcpu *v)
 {
 	const struct hvm_code c = v->vm->ops->code(v->hv);
 	u64 linear = code_linear(v, &c, 0);
@@ -224,7 +224,7 @@ static NOINLINE bool skip_slow(struct vcpu *v)
 	return true;
 }
 
-bool vcpu_skip_op(struct vcpu *v, u32 op, u32 mask, unsigned n)
+HOT bool vcpu_skip_op(struct vcpu *v, u32 op, u32 mask, unsigned n)
 {
 	const struct fetch_cache *f;
 	struct hvm_code c;

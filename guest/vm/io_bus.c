@@ -126,7 +126,7 @@ static NOINLINE bool access_bytes(struct io_bus *bus, u64 addr, unsigned size, b
 
 static const u64 masks[9] = { [1] = 0xff, [2] = 0xffff, [4] = 0xffffffff, [8] = ~0ull };
 
-bool io_bus_access(struct io_bus *bus, u64 addr, unsigned size, bool write, u64 *value)
+HOT bool io_bus_access(struct io_bus *bus, u64 addr, unsigned size, bool write, u64 *value)
 {
 	struct io_region *r = io_bus_find(bus, addr);
 	u64 mask = masks[size];

@@ -241,7 +241,7 @@ void vcpu_leave(struct sched_entity *e)
 	}
 }
 
-enum sched_result vcpu_run(struct sched_entity *e)
+HOT enum sched_result vcpu_run(struct sched_entity *e)
 {
 	struct vcpu *v = container_of(e, struct vcpu, sched);
 	const struct hvm_ops *ops = v->vm->ops;

@@ -11,6 +11,8 @@
 #define ALIGNED(n)	     __attribute__((aligned(n)))
 #define PACKED		     __attribute__((packed))
 #define NOINLINE	     __attribute__((noinline))
+/* On the way of every exit: the linker puts these together, in few pages. */
+#define HOT __attribute__((hot))
 #define ALWAYS_INLINE	     inline __attribute__((always_inline))
 #define SECTION(s)	     __attribute__((section(s)))
 #define likely(x)	     __builtin_expect(!!(x), 1)

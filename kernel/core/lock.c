@@ -42,7 +42,7 @@ static NOINLINE void rank_violated(const struct spinlock *l, const struct pcpu *
 	      (u32)__builtin_ctz(l->bit), p->locks_held, l->word == p->id + 1 ? ", itself among them" : "");
 }
 
-void spin_lock(struct spinlock *l)
+HOT void spin_lock(struct spinlock *l)
 {
 	struct pcpu *p = this_cpu();
 
@@ -56,7 +56,7 @@ void spin_lock(struct spinlock *l)
 	}
 }
 
-void spin_unlock(struct spinlock *l)
+HOT void spin_unlock(struct spinlock *l)
 {
 	struct pcpu *p = this_cpu();
 
