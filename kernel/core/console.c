@@ -343,13 +343,23 @@ static void log_sink(const char *text, size_t len)
 	console_notify();
 }
 
+/* Log lines have no business in the replies on COM1. */
+static void no_sink(const char *text, size_t len)
+{
+	(void)text;
+	(void)len;
+}
+
 static void start(void)
 {
 	struct session *s = &sessions[PEOPLE];
 
 	started = true;
-	if (!s->used)
+	if (!s->used) {
+		if (sessions[TOOLS].used && sessions[TOOLS].port == 0)
+			log_set_sink(no_sink);
 		return;
+	}
 	s->log_cursor = log_set_sink(log_sink);
 	say(s, "\nThis is %s, Godwit %s. Type help for the commands.\n", prompt, GODWIT_VERSION);
 	str_copy(prompt + strlen(prompt), 3, "> ");

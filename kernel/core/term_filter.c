@@ -20,8 +20,8 @@ static enum verdict judge(const struct term_filter *f)
 	if (f->len == 2 && c != '[')
 		return c == 'Z' ? DROP : PASS;
 	if (f->len == 2 || (c >= ' ' && c <= '?'))
-		return f->len == TERM_FILTER_HELD ? PASS : MORE;
-	return c == 'c' || c == 'n' ? DROP : PASS;
+		return f->len == TERM_FILTER_HELD ? DROP : MORE;
+	return c == 'c' || c == 'n' || (u8)c < ' ' ? DROP : PASS;
 }
 
 size_t term_filter_end(struct term_filter *f, char *buf)
@@ -42,7 +42,7 @@ size_t term_filter(struct term_filter *f, char *buf, size_t n)
 		enum verdict v;
 
 		if (buf[in] == ESC) /* ends what was unfinished */
-			out += term_filter_end(f, buf + out);
+			f->len = 0;
 		f->held[f->len++] = buf[in];
 		v = judge(f);
 		if (v == PASS)

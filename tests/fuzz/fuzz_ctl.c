@@ -3,11 +3,13 @@
  * Bytes of a serial line: through the line editor, and what it completes through parser and
  * dispatcher. What the parser takes must survive quoting and parsing again.
  */
+#define _GNU_SOURCE /* memmem */
 #include <stdlib.h>
 #include <string.h>
 
 #include "kernel/core/ctl.h"
 #include "kernel/core/lineedit.h"
+#include "kernel/core/term_filter.h"
 
 static struct ctl ctl;
 
@@ -103,6 +105,30 @@ static void request(const char *line, size_t len)
 	round_trip(line, len);
 }
 
+/* Filtered in pieces or at once, the text is the same, and no query is left in it. */
+static void filter(const uint8_t *data, size_t size, size_t step)
+{
+	static char buf[4096 + TERM_FILTER_HELD], whole[sizeof(buf) * 2], pieces[sizeof(buf) * 2];
+	struct term_filter f = { 0 }, g = { 0 };
+	size_t n, m = 0;
+
+	memcpy(buf, data, size);
+	n = term_filter(&f, buf, size);
+	memcpy(whole, buf, n);
+	n += term_filter_end(&f, whole + n);
+	for (size_t at = 0; at < size; at += step) {
+		size_t k = size - at < step ? size - at : step;
+
+		memcpy(buf, data + at, k);
+		k = term_filter(&g, buf, k);
+		memcpy(pieces + m, buf, k);
+		m += k;
+	}
+	m += term_filter_end(&g, pieces + m);
+	if (n != m || n > size || memcmp(whole, pieces, n) != 0 || memmem(whole, n, "\033[6n", 4))
+		abort();
+}
+
 static const char *complete(void *ctx, const char *line, size_t len, u32 i, size_t *have)
 {
 	(void)ctx;
@@ -131,6 +157,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	lineedit_init(&e, &env, "> ");
 	request((const char *)data, size);
+	if (size)
+		filter(data, size, 1 + data[0] % 7);
 	for (size_t i = 0; i < size; i++) {
 		if (e.cursor > e.len || e.len > LINEEDIT_MAX || e.left > LINEEDIT_MAX)
 			abort();

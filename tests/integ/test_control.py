@@ -326,6 +326,17 @@ def ctl_none(t):
 
 
 @test(timeout=90, needs=NEEDS)
+def ctl_on_com1(t):
+    """No log line gets into the replies of the only port."""
+    m = t.machine(config="[host]\nname = a\nconsole = none\nctl = ttyS0\n" + section("one"),
+                  modules={"talk.elf": paths.BUILD / TALK})
+    m.com1.expect(r" ready\n", timeout=40)
+    m.com1.send("id=1 vm start one\nid=2 vm stop one\nid=3 log lines=2\n")
+    m.com1.expect(r"^id=1\nok\nid=2\nok\nid=3\ntext=.*started.*\ntext=.*off.*\nok\n")
+    assert m.com1.text.count("vm one: started") == 1
+
+
+@test(timeout=90, needs=NEEDS)
 def machine_ends(t):
     """poweroff and reboot stop the VMs and end the machine."""
     m = host(t, section("one", "autostart = yes\n"))

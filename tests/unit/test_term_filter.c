@@ -46,10 +46,11 @@ TEST(unfinished)
 {
 	expect("ab\033", "ab", 1);
 	expect("ab\033[12;", "ab", 5);
-	expect("\033\033[6n", "\033", 0); /* ESC begins anew */
-	expect("\033[1\033[6nx", "\033[1x", 0);
-	expect("\033[1\n[6n", "\033[1\n[6n", 0);
-	expect("\033[1234567890123456789n", "\033[1234567890123456789n", 0);
+	expect("\033\033[6n", "", 0); /* ESC begins anew */
+	expect("\033[1\033[6nx", "x", 0);
+	expect("\033[\033[6n6n", "6n", 0);
+	expect("\033[1\n6n", "6n", 0);
+	expect("\033[00000000000000000006n", "000006n", 0);
 }
 
 UNIT_MAIN({ "plain", plain }, { "queries", queries }, { "unfinished", unfinished })
