@@ -23,3 +23,7 @@ EDGE_SRCS += arch/svm/svm.c
 EDGE_SRCS += arch/svm/svm_event.c
 EDGE_SRCS += arch/svm/svm_state.c
 EDGE_SRCS += arch/x86/hvm_host.c
+ASM_SRCS += arch/vmx/vmx_run.S
+EDGE_SRCS += arch/vmx/vmx.c
+EDGE_SRCS += arch/vmx/vmx_event.c
+EDGE_SRCS += arch/vmx/vmx_state.c

@@ -241,6 +241,7 @@ struct hvm_ops {
 };
 
 extern const struct hvm_ops svm_ops;
+extern const struct hvm_ops vmx_ops;
 
 /** hvm_host_cpuid() - CPUID of the host, for CPU policies. */
 void hvm_host_cpuid(u32 leaf, u32 subleaf, struct cpuid_regs *out);

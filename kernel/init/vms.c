@@ -34,7 +34,7 @@
 #define CONFIG_MODULE "godwit.conf"
 #define CPU_ON_LIMIT_MS 1000
 
-static const struct hvm_ops *const backends[] = { &svm_ops };
+static const struct hvm_ops *const backends[] = { &svm_ops, &vmx_ops };
 static const struct hvm_ops *backend; /* NULL: this machine runs no guests */
 static struct hvm_caps caps;
 static struct bootmods modules;
@@ -58,15 +58,16 @@ static void add_modules(const struct boot_info *b)
 
 static void choose_backend(void)
 {
-	char why[96];
+	char why[ARRAY_SIZE(backends)][96];
 
 	for (u32 i = 0; i < ARRAY_SIZE(backends); i++) {
-		if (backends[i]->probe(&caps, why, sizeof(why)) == 0) {
+		if (backends[i]->probe(&caps, why[i], sizeof(why[i])) == 0) {
 			backend = backends[i];
 			return;
 		}
-		log_warn("%s: %s", backends[i]->name, why);
 	}
+	for (u32 i = 0; i < ARRAY_SIZE(backends); i++)
+		log_warn("%s: %s", backends[i]->name, why[i]);
 	log_err("this machine can run no guests; control stays up");
 }
 

@@ -16,7 +16,7 @@ import socket
 import subprocess
 import time
 
-from lib import paths
+from lib import bochs, paths
 from lib.ctl import Ctl
 from lib.qmp import Qmp
 from lib.stream import TIME_SCALE, ExpectError, Stream
@@ -46,6 +46,7 @@ class Spec:
     smp: int = 2
     memory: int = 512               # MiB
     cpu: str = ""
+    bochs: str = ""                 # CPU model of Bochs: that emulator, from the ISO
     iommu: str = "intel-iommu,intremap=on"
     devices: tuple = ()             # more emulator arguments
     icount: bool = False            # time counts instructions; one thread
@@ -146,29 +147,49 @@ class Machine:
             link = self.dir / name
             link.unlink(missing_ok=True)
             link.symlink_to(pathlib.Path(path).resolve())
-        if spec.boot == "kernel":
+        if spec.boot == "kernel" and not spec.bochs:
             return qemu_args(spec)
-        iso = self.dir / "godwit.iso"
-        names = (["godwit.conf"] if spec.config else []) + list(spec.modules)
-        subprocess.run([paths.ROOT / "tools/mkiso", "-o", iso, "--kernel", spec.kernel,
-                        "--append", spec.append] + [f"{n}={self.dir / n}" for n in names],
-                       check=True, stdout=subprocess.DEVNULL, timeout=60 * TIME_SCALE)
+        self._make_iso()
+        if spec.bochs:
+            ports = [self._listen[n].getsockname()[1] for n in self._names()]
+            for name, text in zip(bochs.FILES, (bochs.config(spec, "godwit.iso", ports),
+                                                bochs.CONTINUE)):
+                (self.dir / name).write_text(text)
+            return bochs.args()
         code = None
         if spec.boot == "ovmf":
             code, variables = find_ovmf()
             shutil.copy(variables, self.dir / "vars.fd")
         return qemu_args(spec, iso="godwit.iso", ovmf_code=code)
 
-    def start(self):
-        args = self._prepare_files()
-        for name in ("com1", "com2", "qmp"):
+    def _make_iso(self):
+        spec = self.spec
+        iso = self.dir / "godwit.iso"
+        names = (["godwit.conf"] if spec.config else []) + list(spec.modules)
+        subprocess.run([paths.ROOT / "tools/mkiso", "-o", iso, "--kernel", spec.kernel,
+                        "--append", spec.append] + [f"{n}={self.dir / n}" for n in names],
+                       check=True, stdout=subprocess.DEVNULL, timeout=60 * TIME_SCALE)
+
+    def _names(self):
+        return ("com1", "com2") if self.spec.bochs else ("com1", "com2", "qmp")
+
+    def _listen_on(self, name):
+        if self.spec.bochs:     # it knows no other sockets
+            sock = socket.socket(socket.AF_INET)
+            sock.bind(("127.0.0.1", 0))
+        else:
             path = self.dir / f"{name}.sock"
             path.unlink(missing_ok=True)
             sock = socket.socket(socket.AF_UNIX)
             # Through the directory's descriptor: a socket path holds 107 bytes only.
             sock.bind(f"/proc/self/fd/{self._fd}/{name}.sock")
-            sock.listen(1)
-            self._listen[name] = sock
+        sock.listen(1)
+        self._listen[name] = sock
+
+    def start(self):
+        for name in self._names():
+            self._listen_on(name)
+        args = self._prepare_files()
         (self.dir / "command").write_text(" ".join(map(str, args)) + "\n")
         with open(self.dir / "qemu.log", "wb") as log:
             self._proc = subprocess.Popen(args, cwd=self.dir, stdin=subprocess.DEVNULL,
@@ -177,7 +198,8 @@ class Machine:
         self.com1 = Stream(self._accept("com1"), "com1", self.dir / "com1.log")
         self.com2 = Stream(self._accept("com2"), "com2", self.dir / "com2.log")
         self.ctl = Ctl(self.com2)
-        self.qmp = Qmp(self._accept("qmp"))
+        if not self.spec.bochs:
+            self.qmp = Qmp(self._accept("qmp"))
         return self
 
     def _accept(self, name):
@@ -212,7 +234,10 @@ class Machine:
     def wait_exit(self, timeout=30.0):
         """Waits for the emulator to end by itself; its decoded status."""
         try:
-            return decode_status(self._proc.wait(timeout * TIME_SCALE))
+            status = self._proc.wait(timeout * TIME_SCALE)
+            if self.spec.bochs:
+                return bochs.decode_log((self.dir / "bochs.log").read_text(errors="replace"))
+            return decode_status(status)
         except subprocess.TimeoutExpired as exc:
             raise ExpectError(f"machine still runs after {timeout:g} s; console:\n"
                               f"{self.com1.text[-2000:]}") from exc

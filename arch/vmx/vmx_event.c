@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Events into the guest: injection, re-delivery, interrupt and NMI windows. SDM vol. 3 §27.6,
+ * §28.2.4, §28.3.
+ */
+#include "arch/vmx/vmx_priv.h"
+#include "arch/x86/cpu.h"
+#include "kernel/base/err.h"
+
+#define DR7_GD BIT(13)
+#define VECTOR_DB 1
+
+int vmx_inject(struct hvm_vcpu *v, const struct hvm_event *ev)
+{
+	if (v->event)
+		return -EBUSY;
+	v->event = ev->vector | VMX_EV_TYPE(ev->type) | (u32)VMX_EV_VALID;
+	if (ev->has_error) {
+		v->event |= (u32)VMX_EV_HAS_ERROR;
+		v->event_error = ev->error;
+	}
+	return 0;
+}
+
+bool vmx_event_queued(struct hvm_vcpu *v)
+{
+	return v->event != 0;
+}
+
+bool vmx_irq_ready(struct hvm_vcpu *v, const struct hvm_regs *regs)
+{
+	return (regs->rflags & RFLAGS_IF) && !v->event && !(v->blocking & VMX_SHADOW);
+}
+
+bool vmx_nmi_ready(struct hvm_vcpu *v)
+{
+	return !v->event && !(v->blocking & (VMX_BLOCKED_NMI | VMX_SHADOW));
+}
+
+static void windows_apply(struct hvm_vcpu *v)
+{
+	u64 proc = vmx_ctls.proc;
+
+	if (v->windows & (VMX_WANT_IRQ | VMX_NMI_IS_SHADE))
+		proc |= VMX_PROC_IRQ_WINDOW;
+	if ((v->windows & (VMX_WANT_NMI | VMX_NMI_IS_SHADE)) == VMX_WANT_NMI)
+		proc |= VMX_PROC_NMI_WINDOW;
+	vmwrite(VMCS_PROC_CTL, proc);
+}
+
+void vmx_irq_window(struct hvm_vcpu *v, bool on)
+{
+	v->windows = (u8)(on ? v->windows | VMX_WANT_IRQ : v->windows & ~VMX_WANT_IRQ);
+	windows_apply(v);
+}
+
+/* Under an STI shadow an NMI window would open at once, though the NMI cannot be injected. */
+void vmx_nmi_window(struct hvm_vcpu *v, bool on)
+{
+	v->windows &= (u8)~(VMX_WANT_NMI | VMX_NMI_IS_SHADE);
+	if (on)
+		v->windows |= (u8)(v->blocking & VMX_BLOCKED_STI ? VMX_WANT_NMI | VMX_NMI_IS_SHADE
+								 : VMX_WANT_NMI);
+	windows_apply(v);
+}
+
+static void set_blocking(struct hvm_vcpu *v, u32 blocking)
+{
+	v->blocking = blocking;
+	vmwrite(VMCS_GUEST_BLOCKING, blocking);
+}
+
+/* A trap pending behind a shadow belonged to the instruction that is now done. */
+void vmx_shadow_clear(struct hvm_vcpu *v)
+{
+	if (v->blocking & VMX_SHADOW) {
+		set_blocking(v, v->blocking & (u32)~VMX_SHADOW);
+		vmwrite(VMCS_GUEST_PENDING_DB, 0);
+	}
+}
+
+void vmx_event_entry(struct hvm_vcpu *v)
+{
+	/* Real mode has no error codes: §27.2.1.3. */
+	if ((v->event & VMX_EV_HAS_ERROR) && !(vmread(VMCS_GUEST_CR0) & CR0_PE))
+		v->event &= (u32)~VMX_EV_HAS_ERROR;
+	vmwrite(VMCS_ENTRY_EVENT, v->event);
+	if (v->event & VMX_EV_HAS_ERROR)
+		vmwrite(VMCS_ENTRY_ERROR, v->event_error);
+	v->event = 0;
+}
+
+void vmx_event_exit(struct hvm_vcpu *v, const struct vmx_exit_info *i, struct hvm_exit *x)
+{
+	v->event = vmx_redeliver(i);
+	v->event_error = i->vectoring_error;
+	if (field_get(v->event, 10, 8) == HVM_EVENT_NMI)
+		set_blocking(v, v->blocking & (u32)~VMX_BLOCKED_NMI); /* it did not arrive */
+	else if (vmx_nmi_unblocked(i))
+		set_blocking(v, v->blocking | (u32)VMX_BLOCKED_NMI); /* its IRET runs again */
+	if (x->code == HVM_EXIT_IRQ_WINDOW && (v->windows & VMX_NMI_IS_SHADE))
+		x->code = HVM_EXIT_NMI_WINDOW;
+	/* What delivery would have done, but an intercepted #DB does not: §28.1. */
+	if (x->code == HVM_EXIT_EXCEPTION && x->u.exception.vector == VECTOR_DB)
+		vmwrite(VMCS_GUEST_DR7, vmread(VMCS_GUEST_DR7) & ~DR7_GD);
+}
