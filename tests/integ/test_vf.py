@@ -4,12 +4,15 @@ between them through the NIC's switch, to paravirtual guests, to a peer outside 
 import contextlib
 import itertools
 import os
+import re
 import socket
 import struct
 import threading
+import time
 
 from lib import guests, paths
 from lib.registry import test
+from lib.stream import TIME_SCALE
 
 NEEDS = ("godwit.elf", "guest/vmlinuz-stock", "guest/initrd-assign.img")
 NIC = "[nic lan0]\nmatch = 8086:10c9\nvfs = 7\nuplink = yes\n"
@@ -17,6 +20,10 @@ MAC = "52:54:00:00:00:0"
 FILE_KIB = 2048
 OUTSIDE = 9                     # the peer outside is 10.0.0.9
 MARKS = itertools.count(1)
+NIC_DEVICES = ("-device", "pcie-root-port,id=rp0,chassis=1,slot=1",
+               "-netdev", "dgram,id=n0,local.type=unix,local.path=q.sock,"
+                          "remote.type=unix,remote.path=p.sock",
+               "-device", "igb,bus=rp0,netdev=n0")
 
 
 def checksum(data):
@@ -85,14 +92,10 @@ def section(i, net, more=""):
 def machine(t, *sections, iommu="intel-iommu,intremap=on", **options):
     """A host whose NIC is a wire to a Peer; not waited for."""
     peer = Peer(t.dir / "m")
-    devices = ("-device", "pcie-root-port,id=rp0,chassis=1,slot=1",
-               "-netdev", "dgram,id=n0,local.type=unix,local.path=q.sock,"
-                          "remote.type=unix,remote.path=p.sock",
-               "-device", "igb,bus=rp0,netdev=n0")
     m = t.machine(config=guests.host_config(NIC, *sections), memory=1024, iommu=iommu,
                   modules={"vmlinuz": paths.GUEST / "vmlinuz-stock",
                            "initrd.img": paths.GUEST / "initrd-assign.img"},
-                  devices=devices, **options)
+                  devices=NIC_DEVICES, **options)
     m.peer = peer
     return m
 
@@ -181,5 +184,95 @@ def refused_without_iommu(t):
     try:
         m.com1.expect(r"nic lan0: no virtual functions: DMA of devices is not translated", timeout=40)
         m.com1.expect(r"vm g1: not started: net0 = vf nic=lan0: that NIC has no VFs here", timeout=40)
+    finally:
+        m.peer.close()
+
+
+# ---- a bare kernel with a driver of its own -------------------------------------------------
+
+BARE_NEEDS = ("godwit.elf", "guest-kernels/dev_vf.elf", "guest-kernels/bystander.elf")
+
+
+def bare_section(name, i, cmdline="", kernel="dev_vf", net=True):
+    more = f"net0 = vf nic=lan0 mac={MAC}{i}\n" if net else ""
+    return (f"[vm {name}]\nmemory = 16M\ncpus = 1\nkernel = {kernel}.elf\n"
+            f"cmdline = lax=1 {cmdline}\nautostart = no\n{more}")
+
+
+def bare_machine(t, vfs, *sections):
+    peer = Peer(t.dir / "m")
+    kernels = {f"{k}.elf": paths.BUILD / f"guest-kernels/{k}.elf" for k in ("dev_vf", "bystander")}
+    m = t.machine(config=guests.host_config(NIC.replace("vfs = 7", f"vfs = {vfs}"), *sections),
+                  modules=kernels, devices=NIC_DEVICES)
+    m.peer = peer
+    guests.wait_console(m)
+    return m
+
+
+def state_of(m, name):
+    return next(r["state"] for r in m.ctl.request("vm list") if r.get("name") == name)
+
+
+def run_bare(m, name, timeout=40):
+    """The VM's kernel from start to power-off: no check of it may have failed."""
+    guests.attach(m, name)
+    time.sleep(0.3)             # what earlier runs said comes again
+    at = len(m.com1.text)
+    m.com1.mark()
+    m.ctl.request(f"vm start {name}")
+    m.com1.expect(r"^RESULT \d+ passed, \d+ failed", timeout=timeout)
+    guests.leave(m)
+    failed = re.findall(r"^FAIL .*", m.com1.text[at:], re.M)
+    assert not failed, "; ".join(failed)
+    end = time.monotonic() + timeout * TIME_SCALE
+    while state_of(m, name) != "off":
+        assert time.monotonic() < end, f"{name} is {state_of(m, name)} after {timeout} s"
+
+
+@test(timeout=90, needs=BARE_NEEDS)
+def by_hand(t):
+    m = bare_machine(t, 1, bare_section("one", 1))
+    try:
+        m.com1.expect(r"nic lan0: link up", timeout=20)
+        run_bare(m, "one")
+        rows = [r for r in m.ctl.request("vf list") if r.get("row") == "vf"]
+        assert len(rows) == 1 and rows[0]["vm"] == "-", rows
+    finally:
+        m.peer.close()
+
+
+@test(timeout=400, needs=BARE_NEEDS)
+def changes_hands_50_times(t):
+    """Each owner finds nothing of the last one and leaves all registers dirty."""
+    m = bare_machine(t, 1, bare_section("one", 1), bare_section("two", 2))
+    try:
+        for _ in range(25):
+            run_bare(m, "one")
+            run_bare(m, "two")
+        assert len(re.findall(r"has 01:10.0 as", m.com1.text)) == 50
+    finally:
+        m.peer.close()
+
+
+@test(timeout=120, needs=BARE_NEEDS)
+def hostile_driver(t):
+    """Descriptors, rings and registers that point elsewhere: blocked, recorded with the VF's
+    number; a bystander's memory stays as it is, the next owner finds a clean VF."""
+    m = bare_machine(t, 1, bare_section("evil", 1, "hostile=1"), bare_section("next", 2),
+                     bare_section("bystander", 0, kernel="bystander", net=False))
+    try:
+        m.com1.expect(r"nic lan0: link up", timeout=20)
+        m.ctl.request("vm start bystander")
+        run_bare(m, "evil", timeout=60)
+        for what in ("write", "read"):
+            assert re.search(rf"iommu: 01:10\.0 \(evil\): {what}", m.com1.text), what
+        assert re.search(r"iommu: .*: interrupt is blocked", m.com1.text)
+        run_bare(m, "next")
+        at = len(m.com1.text)
+        guests.attach(m, "bystander")
+        m.com1.mark()
+        m.com1.expect(r"^tick \d+ ok", timeout=20)
+        guests.leave(m)
+        assert "tick bad" not in m.com1.text[at:]
     finally:
         m.peer.close()

@@ -212,7 +212,8 @@ TEST(clean)
 			R(IGB_TDBAL(3 + 8 * k) + queue_regs[i]) = 0x2b5a5a58;
 		}
 	}
-	R(IGB_IVAR(3)) = 0x82818083;
+	R(IGB_IVAR(3)) = R(IGB_VTIVAR(3)) = R(IGB_VTIVAR_MISC(3)) = 0x82818083;
+	R(IGB_VTIVAR(4)) = R(IGB_RQDPC(3)) = 1;
 	R(IGB_EIMS) = ~0u;
 	R(IGB_EIAC) = R(IGB_EIAM) = ~0u;
 	for (u32 i = 0; i < 3; i++)
@@ -232,7 +233,9 @@ TEST(clean)
 				CHECK_EQ(R(IGB_TDBAL(3 + 8 * k) + queue_regs[i]), 0);
 		}
 	}
-	CHECK_EQ(R(IGB_IVAR(3)), 0);
+	CHECK_EQ(R(IGB_IVAR(3)) | R(IGB_VTIVAR(3)) | R(IGB_VTIVAR_MISC(3)), 0);
+	CHECK_EQ(R(IGB_VTIVAR(4)), 1);
+	CHECK_EQ(R(IGB_RQDPC(3)), 0);
 	CHECK_EQ(R(IGB_EIMS), ~(7u << 13));
 	CHECK_EQ(R(IGB_EIAC), ~(7u << 13));
 	CHECK_EQ(R(IGB_EIAM), ~(7u << 13));

@@ -224,7 +224,7 @@ void igb_guests_link(struct igb *g)
 		struct igb_guest *v = &g->guest[n];
 		struct assigned *a;
 
-		if (!v->vm)
+		if (!v->vm || !g->hw.vf[n].cts) /* no driver yet: it will look itself */
 			continue;
 		spin_lock(&v->vm->lock);
 		a = assign_find(v->vm, v);

@@ -70,6 +70,7 @@
 #define IGB_RDH(q)    (0x0c010u + 0x40u * (q))
 #define IGB_RXCTL(q)  (0x0c014u + 0x40u * (q))
 #define IGB_RDT(q)    (0x0c018u + 0x40u * (q))
+#define IGB_RQDPC(q)  (0x0c030u + 0x40u * (q))
 #define IGB_RXDCTL(q) (0x0c028u + 0x40u * (q))
 #define IGB_TDBAL(q)  (0x0e000u + 0x40u * (q))
 #define IGB_TDBAH(q)  (0x0e004u + 0x40u * (q))
@@ -83,6 +84,8 @@
 
 /* Block of VF n: what the VF sees at its BAR 0, and its statistics. */
 #define IGB_VF_CTRL(n)	(0x10000u + 0x100u * (n))
+#define IGB_VTIVAR(n)	   (0x11700u + 4u * (n))
+#define IGB_VTIVAR_MISC(n) (0x11720u + 4u * (n))
 #define IGB_VF_STAT(n)	(0x10000u + 0x100u * (n)) /* + 10h.. */
 
 #define IGB_CTRL_FD	    BIT(0)

@@ -8,11 +8,11 @@
 #include "kernel/base/str.h"
 
 #define QUEUE_STOP_US 100000u
-#define STEP_US	      100u
-#define MBPS	      1000000u
+#define STEP_US 100u
+#define MBPS 1000000u
 /* Factor of the rate limiter: link speed / rate, 14 bits before and 14 behind the point. */
-#define RATE_POINT    14
-#define RATE_MAX      (MASK(27, 0))
+#define RATE_POINT 14
+#define RATE_MAX (MASK(27, 0))
 
 #define VMBMEM_WORDS 16u
 
@@ -127,7 +127,9 @@ int igb_vf_give(struct igb_hw *hw, u8 n, const struct igb_vf *policy)
 		rc = igb_vlan_add(hw, policy->vlan, n);
 	if (rc)
 		goto out_rar;
-	*v = (struct igb_vf){ .used = true, .vlan = policy->vlan, .promisc = policy->promisc,
+	*v = (struct igb_vf){ .used = true,
+			      .vlan = policy->vlan,
+			      .promisc = policy->promisc,
 			      .trunk = policy->trunk && !policy->vlan };
 	memcpy(v->mac, policy->mac, 6);
 	igb_vf_forget(hw, n);
@@ -175,10 +177,10 @@ static bool queue_stopped(struct igb_hw *hw, u32 q)
 
 static void clear_queue(struct igb_hw *hw, u32 q)
 {
-	const u32 regs[] = { IGB_SRRCTL(q), IGB_RXCTL(q),  IGB_TXCTL(q),  IGB_TDWBAL(q),
-			     IGB_TDWBAH(q), IGB_RDBAL(q),  IGB_RDBAH(q),  IGB_RDLEN(q),
-			     IGB_RDH(q),    IGB_RDT(q),	   IGB_TDBAL(q),  IGB_TDBAH(q),
-			     IGB_TDLEN(q),  IGB_TDH(q),	   IGB_TDT(q) };
+	const u32 regs[] = { IGB_SRRCTL(q), IGB_RXCTL(q),  IGB_TXCTL(q), IGB_TDWBAL(q),
+			     IGB_RQDPC(q),  IGB_TDWBAH(q), IGB_RDBAL(q), IGB_RDBAH(q),
+			     IGB_RDLEN(q),  IGB_RDH(q),    IGB_RDT(q),   IGB_TDBAL(q),
+			     IGB_TDBAH(q),  IGB_TDLEN(q),  IGB_TDH(q),   IGB_TDT(q) };
 
 	for (u32 i = 0; i < ARRAY_SIZE(regs); i++)
 		igb_wr(hw, regs[i], 0);
@@ -194,6 +196,8 @@ static void clear_interrupts(struct igb_hw *hw, u8 n)
 	igb_clear(hw, IGB_EIAM, bits);
 	igb_wr(hw, IGB_EICR, bits);
 	igb_wr(hw, IGB_IVAR(n), 0);
+	igb_wr(hw, IGB_VTIVAR(n), 0);
+	igb_wr(hw, IGB_VTIVAR_MISC(n), 0);
 	for (u32 i = 0; i < 3; i++)
 		igb_wr(hw, IGB_EITR(IGB_VF_EITR(n) + i), 0);
 }
