@@ -17,8 +17,9 @@
 /**
  * console_init() - open host.console and host.ctl of the configuration; the prompt appears and
  * log lines leave the polled COM1 when the boot CPU serves SOFTIRQ_CONSOLE for the first time.
- * Without a console they stay there, unless it is the port for tools. A port that is not there is said and left out. The configuration's host section must
- * stay where it is. Once, on the boot CPU, with interrupts routed and the scheduler set up.
+ * Without a console they stay there, unless it is the port for tools. A port that is not there
+ * is said and left out. The configuration's host section must stay where it is. Once, on the
+ * boot CPU, with interrupts routed and the scheduler set up.
  */
 void console_init(const struct config *config, const struct acpi_info *acpi);
 

@@ -9,7 +9,9 @@
 #include "kernel/base/err.h"
 #include "kernel/base/str.h"
 #include "kernel/core/frames.h"
+#include "kernel/core/irq.h"
 #include "kernel/core/log.h"
+#include "kernel/core/panic.h"
 #include "kernel/core/percpu.h"
 #include "kernel/core/sched.h"
 #include "kernel/core/serial.h"
@@ -125,6 +127,30 @@ static const struct ctl_column port_columns[] = {
 	{ "irqs", "interrupts", -10 },
 };
 
+static const struct ctl_column vector_columns[] = {
+	{ "vector", "vector", -6 },
+	{ "count", "taken", -12 },
+	{ "handler", "handler", 0 },
+};
+
+static void show_vectors(struct ctl_out *out)
+{
+	struct irq_info info;
+
+	ctl_table(out, "vector", vector_columns, ARRAY_SIZE(vector_columns));
+	for (u32 v = 0; v < 256; v++) {
+		const char *name;
+		u64 offset;
+
+		if (!irq_get((u8)v, &info))
+			continue;
+		name = ksym_name(info.fn, &offset);
+		ctl_cell_num(out, v);
+		ctl_cell_num(out, info.count);
+		ctl_cell(out, "%s", name ? name : "?");
+	}
+}
+
 static int run_irq(struct ctl_out *out, const struct ctl_args *args)
 {
 	struct serial_stat s;
@@ -135,6 +161,7 @@ static int run_irq(struct ctl_out *out, const struct ctl_args *args)
 		ctl_cell_num(out, i);
 		ctl_cell_num(out, atomic_load_relaxed(&pcpu_get(i)->irq_count));
 	}
+	show_vectors(out);
 	ctl_table(out, "serial", port_columns, ARRAY_SIZE(port_columns));
 	for (u32 i = 0; i < SERIAL_PORTS; i++) {
 		serial_stats(i, &s);

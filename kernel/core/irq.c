@@ -22,6 +22,7 @@
 struct irq_handler {
 	void (*fn)(void *ctx);
 	void *ctx;
+	u64 count; /* atomic */
 };
 
 static struct irq_handler handlers[VECTORS];
@@ -34,6 +35,7 @@ static void dispatch(u32 vector)
 
 	p->in_irq++;
 	p->irq_count++;
+	atomic_add(&handlers[vector].count, 1u);
 	if (fn)
 		fn(handlers[vector].ctx);
 	else if (vector >= FIRST_ALLOC && vector != IRQ_VECTOR_SPURIOUS)
@@ -122,6 +124,13 @@ int irq_route_isa(u8 irq, u8 vector)
 		return -EINVAL;
 	l = &isa_lines[irq];
 	return ioapic_route(l->gsi, vector, pcpu_get(0)->apic_id, l->level, l->active_low);
+}
+
+bool irq_get(u8 vector, struct irq_info *out)
+{
+	out->fn = (u64)(uintptr_t)atomic_load_relaxed(&handlers[vector].fn);
+	out->count = atomic_load_relaxed(&handlers[vector].count);
+	return out->fn != 0;
 }
 
 u64 irq_count_all(void)

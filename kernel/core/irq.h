@@ -41,6 +41,14 @@ void irq_set_isa_line(u8 irq, u32 gsi, bool level, bool active_low);
  */
 int MUST_CHECK irq_route_isa(u8 irq, u8 vector);
 
+struct irq_info {
+	u64 fn; /* address of the handler */
+	u64 count;
+};
+
+/** irq_get() - a vector's handler and how often it was taken; false: it has none. */
+bool irq_get(u8 vector, struct irq_info *out);
+
 /** irq_count_all() - interrupts taken on all CPUs since boot. */
 u64 irq_count_all(void);
 

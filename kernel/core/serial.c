@@ -159,7 +159,7 @@ static bool service(struct serial_port *p)
 }
 
 /* COM1 and COM3, COM2 and COM4 share a line: its next edge comes only after both were silent. */
-static void interrupt(void *ctx)
+static void serial_irq(void *ctx)
 {
 	u8 isa_irq = ((const struct serial_port *)ctx)->isa_irq;
 	bool busy = true;
@@ -210,7 +210,7 @@ static int line_vector(struct serial_port *p)
 	for (u32 i = 0; i < SERIAL_PORTS; i++)
 		if (ports[i].stat.open && ports[i].isa_irq == p->isa_irq)
 			return ports[i].vector;
-	return irq_alloc(interrupt, p);
+	return irq_alloc(serial_irq, p);
 }
 
 int serial_open(u32 port, const struct acpi_info *acpi, u32 tx_size)

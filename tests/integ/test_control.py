@@ -264,7 +264,10 @@ def looking(t):
     log = [r["text"] for r in m.ctl.request("log lines=1000")]
     assert any("processor" in line for line in log) and len(log) > 20
     assert len(m.ctl.request("log lines=3")) == 3
-    ports = [r for r in m.ctl.request("irq") if r.get("row") == "serial"]
+    irq = m.ctl.request("irq")
+    taken = {r["handler"]: int(r["count"]) for r in irq if r.get("row") == "vector"}
+    assert sum(taken.values()) > 0 and taken["serial_irq"] > 0, taken
+    ports = [r for r in irq if r.get("row") == "serial"]
     assert [p["port"] for p in ports] == ["ttyS0", "ttyS1"]
     assert all(p["rx_lost"] == "0" and p["tx_dropped"] == "0" for p in ports)
 
