@@ -2,10 +2,12 @@
 """The guest test kernels of tests/guest/list: under Godwit, and on the bare emulator, whose
 processor is the second opinion on what each of them expects."""
 import collections
+import random
 import re
 import time
 
 from lib import paths
+from lib.ctl import CtlError
 from lib.registry import test
 
 LIST = paths.ROOT / "tests/guest/list"
@@ -149,6 +151,55 @@ def register(line):
         body.__name__ = f"{suffix}_{backend}"
         body.__module__ = __name__
         test(timeout=150, needs=needs)(body)
+
+
+CROWD = ("hostile_race", "hostile_sweep", "state", "event_apic", "hostile_fatal", "smp_modes")
+CROWD_SECONDS = 30
+
+
+def crowd_config():
+    text = "[host]\nname = a\nconsole = ttyS0\nctl = ttyS1\n"
+    for name in CROWD + ("bystander",):
+        text += (f"[vm {name}]\nmemory = 16M\ncpus = {1 if name == 'bystander' else 2}\n"
+                 f"kernel = {name}.elf\ncmdline = lax=1 mode=23\nautostart = no\n")
+    return text
+
+
+def disturb(m, rng, name):
+    """One random verb on one VM; what does not fit its state is refused, and that is fine."""
+    verbs = (("pause", "resume"), ("reset",), ("stop",), ("delete", "create"), ("info",), ())
+    for verb in rng.choice(verbs):
+        try:
+            m.ctl.request(f"vm {verb} {name}", timeout=60)
+        except CtlError as exc:
+            assert exc.code in ("EBUSY", "ENOENT"), exc
+
+
+@test(timeout=180, cores=2, needs=("godwit.elf", "guest-kernels/bystander.elf",
+                                   *(f"guest-kernels/{n}.elf" for n in CROWD)))
+def hostile_crowd(t):
+    """Six guests that do their worst on two processors, started, paused, reset and deleted at
+    random: the seventh notices nothing and not a frame is lost."""
+    rng = random.Random(1)
+    modules = {f"{n}.elf": paths.BUILD / f"guest-kernels/{n}.elf" for n in CROWD + ("bystander",)}
+    m = t.machine(config=crowd_config(), modules=modules, smp=2, memory=1024)
+    m.com1.expect("Type help", timeout=30)
+    used = [(r["name"], r["used"]) for r in m.ctl.request("mem") if r.get("row") == "account"]
+    m.ctl.request("vm start bystander")
+    end = time.monotonic() + CROWD_SECONDS
+    while time.monotonic() < end:
+        for name in CROWD:
+            if m.ctl.request(f"vm info {name}", timeout=60)["state"] != "running":
+                m.ctl.request(f"vm start {name}", timeout=60)
+            disturb(m, rng, name)
+        time.sleep(0.3)
+    check_bystander(m)
+    m.com1.send(LEAVE)
+    for name in CROWD + ("bystander",):
+        m.ctl.request(f"vm delete {name}", timeout=60)
+    left = dict((r["name"], r["used"]) for r in m.ctl.request("mem") if r.get("row") == "account")
+    for name, before in used:
+        assert left.get(name, "0") == before or name not in CROWD, f"{name}: {left[name]} bytes"
 
 
 for entry in lines():
