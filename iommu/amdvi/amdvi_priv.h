@@ -67,7 +67,8 @@ struct amdvi_state {
 	struct amdvi_unit unit[IOMMU_UNITS];
 	u32 units;
 	bool x2apic; /* 128-bit interrupt entries, 32-bit destinations */
-	struct amdvi_dte *devices; /* one table for all units */
+	struct amdvi_dte *devices; /* one table for all units of segment 0 */
+	struct amdvi_dte *others;  /* and one for the rest, where everything is blocked */
 	struct iommu_table blocked;
 	struct amdvi_irqs irqs[AMDVI_IRQ_TABLES];
 };

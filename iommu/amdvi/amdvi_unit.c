@@ -189,6 +189,18 @@ static int add_reserved(struct resv *resv)
 	return 0;
 }
 
+static int alloc_tables(void)
+{
+	bool others = false;
+
+	for (u32 i = 0; i < amdvi.units; i++)
+		others |= amdvi.ivrs.unit[i].segment != 0;
+	amdvi.devices = kalloc(hv_owner(), DEVICE_TABLE_BYTES);
+	if (others)
+		amdvi.others = kalloc(hv_owner(), DEVICE_TABLE_BYTES);
+	return amdvi.devices && (amdvi.others || !others) ? 0 : -ENOMEM;
+}
+
 static int amdvi_probe(const struct acpi_info *a, struct iommu_common *c, struct resv *resv)
 {
 	const u8 *t = hostmap_firmware(a->ivrs.pa, a->ivrs.len);
@@ -214,9 +226,8 @@ static int amdvi_probe(const struct acpi_info *a, struct iommu_common *c, struct
 		err = open_unit(&amdvi.unit[i], &amdvi.ivrs.unit[i]);
 		amdvi.x2apic &= amdvi.unit[i].caps.x2apic && amdvi.unit[i].caps.wide_irq;
 	}
-	amdvi.devices = kalloc(hv_owner(), DEVICE_TABLE_BYTES);
-	if (!err && !amdvi.devices)
-		err = -ENOMEM;
+	if (!err)
+		err = alloc_tables();
 	return err ? err : add_reserved(resv);
 }
 
@@ -239,12 +250,11 @@ static u64 control_of(u8 flags)
 	return ctl;
 }
 
-static void set_rings(struct amdvi_unit *u)
+static void set_rings(struct amdvi_unit *u, const struct amdvi_dte *devices)
 {
 	volatile u8 *r = u->u.regs;
 
-	mmio_write64(r + AMDVI_DEVTAB,
-		     virt_to_phys(amdvi.devices) | (DEVICE_TABLE_BYTES / PAGE_SIZE - 1));
+	mmio_write64(r + AMDVI_DEVTAB, virt_to_phys(devices) | (DEVICE_TABLE_BYTES / PAGE_SIZE - 1));
 	mmio_write64(r + AMDVI_CMDBUF, virt_to_phys(u->commands) | AMDVI_RING_LENGTH << 56);
 	mmio_write64(r + AMDVI_CMD_HEAD, 0);
 	mmio_write64(r + AMDVI_CMD_TAIL, 0);
@@ -287,9 +297,14 @@ static int forget_all(struct amdvi_unit *u)
 
 static void block_rest(void)
 {
-	for (u32 i = 0; i < AMDVI_DTES; i++)
+	const struct amdvi_device none = { .root = amdvi.blocked.root, .domain = amdvi.blocked.id };
+
+	for (u32 i = 0; i < AMDVI_DTES; i++) {
 		if (!(amdvi.devices[i].q[0] & 1))
 			write_entry((u16)i, make_entry((u16)i, &amdvi.blocked));
+		if (amdvi.others)
+			amdvi.others[i] = amdvi_dte(&none);
+	}
 }
 
 static int amdvi_enable(const struct iommu_table *blocked)
@@ -302,7 +317,7 @@ static int amdvi_enable(const struct iommu_table *blocked)
 		int err;
 
 		mmio_write64(u->u.regs + AMDVI_CONTROL, 0);
-		set_rings(u);
+		set_rings(u, amdvi.ivrs.unit[i].segment ? amdvi.others : amdvi.devices);
 		mmio_write64(u->u.regs + AMDVI_STATUS, AMDVI_STATUS_OVERFLOW | AMDVI_STATUS_EVENT);
 		mmio_write64(u->u.regs + AMDVI_CONTROL, ctl);
 		mmio_write64(u->u.regs + AMDVI_CONTROL, ctl | AMDVI_CTL_ENABLE);
