@@ -456,7 +456,7 @@ static int unit_of(u16 bdf, u16 *alias)
 	if (!iommu.driver)
 		return -ENODEV;
 	unit = iommu.driver->unit_of(bdf, alias);
-	pf = unit < 0 ? physical_of(bdf) : NULL;
+	pf = unit == -ENODEV ? physical_of(bdf) : NULL;
 	if (pf) {
 		unit = iommu.driver->unit_of(pf->bdf, alias);
 		*alias = bdf;
@@ -471,15 +471,15 @@ int iommu_check(u16 bdf, char *why, size_t why_size)
 
 	if (!iommu.driver)
 		return fmt_snprintf(why, why_size, "this machine has no IOMMU"), -ENODEV;
-	if (unit < 0)
+	if (unit == -ENODEV)
 		return fmt_snprintf(why, why_size, "no IOMMU serves it"), -ENODEV;
+	if (unit < 0 || alias != bdf || shares_id(bdf))
+		return fmt_snprintf(why, why_size, "it shares its requester id with others"),
+		       -ENOTSUP;
 	if (iommu.driver->unit((u32)unit)->broken)
 		return fmt_snprintf(why, why_size, "its IOMMU does not answer"), -ENODEV;
 	if (resv_has(&iommu.resv, bdf))
 		return fmt_snprintf(why, why_size, "firmware keeps memory mapped for it"), -EPERM;
-	if (alias != bdf || shares_id(bdf))
-		return fmt_snprintf(why, why_size, "it shares its requester id with others"),
-		       -ENOTSUP;
 	if (!iommu.common.irqs)
 		return fmt_snprintf(why, why_size, "the IOMMU does not remap interrupts"), -ENOTSUP;
 	return 0;
@@ -534,7 +534,7 @@ int iommu_attach(struct iommu_domain *d, u16 bdf)
 	int err;
 
 	if (unit < 0)
-		return -ENODEV;
+		return unit;
 	if (shares_id(bdf) || alias != bdf)
 		return -ENOTSUP;
 	spin_lock(&iommu.lock);

@@ -29,6 +29,9 @@ static int amdvi_unit_of(u16 bdf, u16 *alias)
 {
 	u8 settings;
 
+	for (u32 i = 0; i < amdvi.ivrs.specials; i++)
+		if (amdvi.ivrs.special[i].bdf == bdf)
+			return -ENOTSUP;
 	return ivrs_unit_of(&amdvi.ivrs, 0, bdf, alias, &settings);
 }
 
