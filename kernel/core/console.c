@@ -228,14 +228,21 @@ static void pump_log(struct session *s)
 
 	while (serial_room(s->port) >= 2 * sizeof(buf)) {
 		u64 cursor = s->log_cursor;
-		size_t n = log_read(&cursor, buf, sizeof(buf)), lines = n;
+		size_t n = log_read(&cursor, buf, sizeof(buf)), lines = n, from = 0;
 
 		while (lines && buf[lines - 1] != '\n')
 			lines--;
 		if (!lines)
 			break;
+		if (cursor - n != s->log_cursor) {
+			lineedit_hide(&s->edit);
+			while (from < lines && buf[from++] != '\n')
+				; /* the rest of a line whose beginning is gone */
+			say(s, "[%lu bytes of the log were overwritten]\n",
+			    cursor - n - s->log_cursor + from);
+		}
 		s->log_cursor = cursor - (n - lines);
-		put_lines(s, buf, lines);
+		put_lines(s, buf + from, lines - from);
 	}
 	lineedit_show(&s->edit);
 }

@@ -96,6 +96,24 @@ def log_and_typing(t):
     m.com1.expect(r"^version +\d")
 
 
+@test(timeout=90, needs=NEEDS)
+def log_while_attached(t):
+    """Log lines wait for the prompt; what the log no longer has is said."""
+    m = host(t)
+    m.ctl.request("vm start one")
+    m.com1.sendline("vm console one")
+    m.com1.expect(r"^talk: ready")
+    for _ in range(70):
+        m.ctl.request("vm dump one")
+    assert "rip" not in m.com1.text
+    m.com1.send("\x1d")
+    lost = m.com1.expect(r"\[(\d+) bytes of the log were overwritten\]\n *\d+\.\d{6} ").group(1)
+    assert 0 < int(lost) < 200000
+    m.com1.expect(r"^a> ", timeout=20)
+    m.com1.sendline("version")
+    m.com1.expect(r"^version +\d")
+
+
 @test(timeout=120, needs=NEEDS)
 def guest_console(t):
     """Attach, talk, leave; what was printed before is there."""

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import unittest
 
 TOOL = pathlib.Path(__file__).resolve().parents[2] / "tools/godwitctl"
@@ -40,9 +41,9 @@ class Host:
     """Answers requests from a dictionary: request without its id -> reply text (or a function
     of how often it came). Bytes before a Ctrl-] are forgotten, as the real port does."""
 
-    def __init__(self, replies, raw=None, greeting=b""):
+    def __init__(self, replies, raw=None, greeting=b"", pending=b""):
         self.replies, self.raw, self.greeting = replies, raw, greeting
-        self.requests = []
+        self.requests, self.pending = [], pending   # what an earlier client left unfinished
         self.dir = tempfile.TemporaryDirectory()
         self.path = os.path.join(self.dir.name, "ctl")
         self.server = socket.socket(socket.AF_UNIX)
@@ -61,6 +62,8 @@ class Host:
 
     def answer(self, conn, line):
         ident = re.match(r"id=(\S+) (.*)", line)
+        if not ident:
+            return
         request = ident[2]
         self.requests.append(request)
         reply = self.replies.get(request, "error ENOENT unknown verb\n")
@@ -79,7 +82,7 @@ class Host:
             return
         with conn:
             conn.sendall(self.greeting)
-            data = b""
+            data = self.pending
             while True:
                 try:
                     more = conn.recv(4096)
@@ -181,7 +184,8 @@ class Requests(unittest.TestCase):
 
     def test_stale_output_is_skipped(self):
         stale = b"guest text \xff\nid=9\nx=1\nok\nerror EIO old\nhalf"
-        status, out, _ = self.ask({"version": "version=1\nok\n"}, "version", greeting=stale + b"\n")
+        status, out, _ = self.ask({"version": "version=1\nok\n"}, "version", greeting=stale + b"\n",
+                                  pending=b"vm stop we")
         self.assertEqual((status, out.split()), (0, ["version", "1"]))
 
     def test_malformed_reply(self):
@@ -298,7 +302,9 @@ class Console(unittest.TestCase):
             seen.append(data)
             conn.sendall(b"\x1d\n")
 
+        begin = time.monotonic()
         status, out, _ = self.console(raw, b"ls\n")
+        self.assertLess(time.monotonic() - begin, 4.5)
         self.assertEqual((status, out), (0, b"file\n"))
         self.assertEqual(seen, [b"ls\n\x1d"])
 
