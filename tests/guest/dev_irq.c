@@ -278,15 +278,21 @@ TEST(pit_channel2_gate)
 /* How Linux calibrates: TSC over 10 ms of channel 2 agrees with the ACPI timer. */
 TEST(pit_against_pm_timer)
 {
-	u32 pm, n;
+	bool good = false;
 
-	outb(0x61, (inb(0x61) & 0xfc) | 1);
-	pit_set(2, 0, 59659); /* 50 ms */
-	pm = pm_timer();
-	for (u32 i = 0; i < 10000000 && !out2(); i++)
-		;
-	n = (pm_timer() - pm) & 0xffffff;
-	CHECK(n > PM_TMR_HZ / 20 * 9 / 10 && n < PM_TMR_HZ / 20 * 12 / 10);
+	/* An emulated machine is held up now and then between two readings; not every time. */
+	for (u32 tries = 0; tries < 10 && !good; tries++) {
+		u32 pm, n;
+
+		outb(0x61, (inb(0x61) & 0xfc) | 1);
+		pit_set(2, 0, 59659); /* 50 ms */
+		pm = pm_timer();
+		for (u32 i = 0; i < 10000000 && !out2(); i++)
+			;
+		n = (pm_timer() - pm) & 0xffffff;
+		good = n > PM_TMR_HZ / 20 * 9 / 10 && n < PM_TMR_HZ / 20 * 12 / 10;
+	}
+	CHECK(good);
 }
 
 /* ---- RTC ------------------------------------------------------------------------------------ */
