@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An 82576 VF at 00:10.0, driven by hand: nothing of a former owner is in it, mailbox, rings and
+ * An 82576 VF at 00:10.0, driven by hand: nothing of a former owner is in it; mailbox, rings,
  * interrupts work; then (hostile=1) descriptors and registers that point where they must not. At the
  * end every register is left dirty for the next owner.
  */

@@ -228,11 +228,11 @@ def bare_section(name, i, cmdline="", kernel="dev_vf", net=True):
             f"cmdline = lax=1 {cmdline}\nautostart = no\n{more}")
 
 
-def bare_machine(t, vfs, *sections):
+def bare_machine(t, vfs, *sections, devices=NIC_DEVICES):
     peer = Peer(t.dir / "m")
     kernels = {f"{k}.elf": paths.BUILD / f"guest-kernels/{k}.elf" for k in ("dev_vf", "bystander")}
     m = t.machine(config=guests.host_config(NIC.replace("vfs = 7", f"vfs = {vfs}"), *sections),
-                  modules=kernels, devices=NIC_DEVICES)
+                  modules=kernels, devices=devices)
     m.peer = peer
     guests.wait_console(m)
     return m
@@ -266,6 +266,18 @@ def by_hand(t):
         run_bare(m, "one")
         rows = [r for r in m.ctl.request("vf list") if r.get("row") == "vf"]
         assert len(rows) == 1 and rows[0]["vm"] == "-", rows
+    finally:
+        m.peer.close()
+
+
+@test(timeout=90, needs=BARE_NEEDS)
+def on_the_root_bus(t):
+    """No bridge window says where the VFs' registers may lie."""
+    devices = [d.replace("igb,bus=rp0", "igb,addr=4") for d in NIC_DEVICES[2:]]
+    m = bare_machine(t, 2, bare_section("one", 1), devices=devices)
+    try:
+        m.com1.expect(r"nic lan0: link up", timeout=20)
+        run_bare(m, "one")
     finally:
         m.peer.close()
 
