@@ -355,16 +355,18 @@ static NOINLINE void flush(struct hvm_vcpu *v)
 				 : "cc", "memory");
 }
 
-/* The host's own handler takes what came while the guest ran. */
-static NOINLINE void host_event(struct hvm_vcpu *v, const struct vmx_exit_info *i,
-				struct hvm_exit *x)
+/* The host's own handlers take its NMIs and machine checks; traps leave the instruction behind. */
+static NOINLINE void exception_exit(const struct vmx_exit_info *i, struct hvm_exit *x,
+				    struct hvm_regs *regs)
 {
-	(void)v;
 	if (field_get(i->event, 10, 8) == HVM_EVENT_NMI) {
 		__asm__ volatile("int %0" : : "i"(VECTOR_NMI));
 	} else if (x->u.exception.vector == VECTOR_MC) {
 		__asm__ volatile("int %0" : : "i"(VECTOR_MC));
 		x->code = HVM_EXIT_HOST;
+	} else {
+		regs->rip += x->insn_len;
+		x->insn_len = 0;
 	}
 }
 
@@ -445,7 +447,7 @@ static void vmx_run(struct hvm_vcpu *v, struct hvm_regs *regs, const u32 *kick, 
 	vmx_translate(&info, x);
 	vmx_event_exit(v, &info, x);
 	if (unlikely(info.reason == VMX_X_EXCEPTION))
-		host_event(v, &info, x);
+		exception_exit(&info, x, regs);
 	if (unlikely(x->code == HVM_EXIT_ENTRY_FAIL))
 		log_err("vmx: the entry failed: %s", vmx_entry_fail_text(info.reason, info.qual));
 }

@@ -26,11 +26,14 @@
 #define VECTOR_DF 8
 #define VECTOR_PF 14
 
+/* Privileged software exception: ICEBP, a trap though it exits before the instruction's end. */
+#define TYPE_ICEBP 5
+
 #define TYPE(ev)   (((ev) >> 8) & 7)
 #define VECTOR(ev) ((u8)(ev))
 
 struct row {
-	u8 code; /* enum hvm_exit_code; HVM_EXIT_HOST with needs: see the switch */
+	u8 code; /* enum hvm_exit_code */
 	u8 needs;
 };
 
@@ -38,7 +41,7 @@ struct row {
 #define Q VMX_NEEDS_QUAL
 
 static const struct row rows[] = {
-	[VMX_X_EXCEPTION] = { HVM_EXIT_EXCEPTION, VMX_NEEDS_EVENT | Q },
+	[VMX_X_EXCEPTION] = { HVM_EXIT_EXCEPTION, VMX_NEEDS_EVENT | L | Q },
 	[VMX_X_INTR] = { HVM_EXIT_HOST, 0 },
 	[VMX_X_TRIPLE_FAULT] = { HVM_EXIT_SHUTDOWN, 0 },
 	[3 ... 6] = { HVM_EXIT_UNKNOWN, Q },
@@ -127,6 +130,8 @@ static void translate_exception(const struct vmx_exit_info *i, struct hvm_exit *
 		x->code = HVM_EXIT_HOST;
 		return;
 	}
+	if (TYPE(i->event) != TYPE_ICEBP)
+		x->insn_len = 0;
 	x->u.exception.vector = VECTOR(i->event);
 	x->u.exception.has_error = (i->event & VMX_EV_HAS_ERROR) != 0;
 	x->u.exception.error = i->error;

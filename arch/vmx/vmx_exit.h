@@ -27,7 +27,10 @@ struct vmx_exit_info {
 /** vmx_exit_needs() - VMX_NEEDS_* of an exit reason: the other fields may be left out. */
 u32 vmx_exit_needs(u32 reason);
 
-/** vmx_translate() - fill *x. Fields its kind does not use are not written. SDM vol. 3 §28.2. */
+/**
+ * vmx_translate() - fill *x. Fields its kind does not use are not written. An exception with an
+ * instruction length is a trap: RIP is to go past the instruction. SDM vol. 3 §28.2.
+ */
 void vmx_translate(const struct vmx_exit_info *i, struct hvm_exit *x);
 
 /**

@@ -131,7 +131,7 @@ TEST(hypervisor_leaves)
 	r = cpuid(0x40000001, 0);
 	CHECK_EQ(r.eax & (1u << 3 | 1u << 24), 1u << 3 | 1u << 24); /* CLOCKSOURCE2, stable */
 	r = cpuid(0x40000010, 0);
-	CHECK(r.eax > 100000);
+	CHECK(r.eax > 10000); /* kHz; an emulator may count slowly */
 	CHECK_EQ(r.ebx, 1000000);
 	CHECK(cpuid(1, 0).ecx & F1C_X2APIC);
 }

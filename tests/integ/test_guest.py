@@ -11,6 +11,7 @@ from lib.ctl import CtlError
 from lib.registry import test
 
 LIST = paths.ROOT / "tests/guest/list"
+VMX_MODEL = "corei7_skylake_x"
 LEAVE = "\x1d"    # Ctrl-]: from a guest's console back to the prompt
 Line = collections.namedtuple("Line", "name cpus memory expect backends options")
 
@@ -76,24 +77,25 @@ def wait_off(m):
     raise AssertionError(f"VM is {state}")
 
 
-def under_godwit(t, line):
+def under_godwit(t, line, slow=1, **machine):
     modules = {f"{n}.elf": paths.BUILD / f"guest-kernels/{n}.elf" for n in (line.name, "bystander")}
     hostile = line.name.startswith("hostile")
-    m = t.machine(config=config(line), modules=modules, smp=2, memory=max(512, mib(line) + 256))
-    m.com1.expect("Type help", timeout=30)
+    m = t.machine(config=config(line), modules=modules, memory=max(512, mib(line) + 256),
+                  **({"smp": 2} | machine))
+    m.com1.expect("Type help", timeout=30 * slow)
     if hostile:
         m.ctl.request("vm start bystander")
     m.ctl.request("vm start t")
     if line.expect.startswith("stopped:"):
         reason = line.expect.removeprefix("stopped:").replace("_", " ")
-        m.com1.expect(f"vm t: stopped: .*{reason}", timeout=60)
+        m.com1.expect(f"vm t: stopped: .*{reason}", timeout=60 * slow)
         m.com1.expect(r"vm t: vcpu \d: exit")     # the dump
     else:
         m.com1.sendline("vm console t")
         if line.expect == "runs":
-            m.com1.expect("endless now", timeout=60)
+            m.com1.expect("endless now", timeout=60 * slow)
         else:
-            check_result(m.com1, timeout=100)
+            check_result(m.com1, timeout=100 * slow)
         m.com1.send(LEAVE)
     if hostile:
         check_bystander(m)
@@ -101,6 +103,11 @@ def under_godwit(t, line):
         assert m.ctl.request("vm info t")["state"] == "running"
         m.ctl.request("vm stop t")
     wait_off(m)
+
+
+def on_vmx(t, line):
+    """One processor: several are emulated in turns, so they would only be slower."""
+    under_godwit(t, line, slow=3, bochs=VMX_MODEL, smp=1)
 
 
 def on_emulator(t, line):
@@ -141,16 +148,16 @@ def register(line):
     kernels = (f"guest-kernels/{line.name}.elf", "guest-kernels/bystander.elf")
     options = "".join("_" + re.sub(r"\W", "", w) for w in line.options)
     suffix = f"{line.name}_{line.cpus}{options}"
-    for backend, run in (("svm", under_godwit), ("tcg", on_emulator)):
+    for backend, run in (("svm", under_godwit), ("vmx", on_vmx), ("tcg", on_emulator)):
         if backend not in line.backends:
             continue
-        needs = kernels + (("godwit.elf",) if backend == "svm" else ())
+        needs = kernels + (("godwit.elf",) if backend != "tcg" else ())
 
         def body(t, line=line, run=run):
             run(t, line)
         body.__name__ = f"{suffix}_{backend}"
         body.__module__ = __name__
-        test(timeout=150, needs=needs)(body)
+        test(timeout=400 if backend == "vmx" else 150, needs=needs)(body)
 
 
 CROWD = ("hostile_race", "hostile_sweep", "state", "event_apic", "hostile_fatal", "smp_modes")

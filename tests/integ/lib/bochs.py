@@ -36,7 +36,7 @@ pci: enabled=1, chipset=i440fx
 ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14
 ata0-master: type=cdrom, path={iso}, status=inserted
 boot: cdrom
-clock: sync=none, time0=946684800
+clock: sync=none, time0=1767225600
 {serial}
 mouse: enabled=0
 log: bochs.log
