@@ -263,21 +263,6 @@ def life_cycle(t):
     refused(m, "vm create three", "ENOENT", r"no section \[vm three\]")
 
 
-@test(timeout=180, needs=NEEDS)
-def fifty_starts(t):
-    """Started, run to its first line, stopped: every frame comes back each time."""
-    m = host(t)
-    before = memory(m)
-    for i in range(50):
-        m.ctl.request("vm start one")
-        m.com1.sendline("vm console one")
-        m.com1.expect(r"^talk: ready")
-        m.com1.send("\x1d")
-        m.com1.expect(r"^a> ")
-        m.ctl.request("vm stop one")
-        assert memory(m) == before, f"after start {i + 1}"
-
-
 @test(timeout=90, needs=NEEDS)
 def looking(t):
     """The verbs that only look, in the form for tools."""

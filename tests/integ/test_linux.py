@@ -87,28 +87,3 @@ def reboot(t):
     m.com1.sendline("reboot -f")
     guests.shell(m)
     guests.check_clean(m)
-
-
-@test(timeout=400, needs=guests.needs(), cores=2)
-def four_at_once(t):
-    """On two host CPUs; one guest spins on all it has, the others go on answering."""
-    names = ("one", "two", "three", "four")
-    sections = [guests.vm_section(name, memory="192M") for name in names]
-    m = t.machine(config=guests.host_config(*sections), modules=guests.modules(), memory=1280)
-    guests.wait_console(m, timeout=90)
-    for name in names:
-        guests.attach(m, name)
-        guests.shell(m, timeout=200)
-        guests.leave(m)
-    guests.attach(m, "one")
-    guests.run(m, "(while :; do :; done) & (while :; do :; done) & true")
-    guests.leave(m)
-    for name in names[1:]:
-        guests.attach(m, name)
-        status, text = guests.run(m, "i=0; while [ $i -lt 2000 ]; do i=$((i+1)); done; echo $i")
-        assert status == 0 and "2000" in text, text
-        guests.check_clean(m)
-        guests.leave(m)
-    cpu = {r["name"]: int(r["cpu_ms"]) for r in m.ctl.request("vm list") if r.get("row") == "vm"}
-    assert cpu["one"] > max(cpu[n] for n in names[1:]), f"the spinner did not spin: {cpu}"
-    assert m.ctl.request("mem")["balanced"] == "yes"
