@@ -68,8 +68,8 @@ struct iommu_driver {
 	int (*enable)(const struct iommu_table *blocked) MUST_CHECK;
 	struct iommu_unit *(*unit)(u32 i);
 	/*
-	 * unit_of() - which one serves bdf, and as which requester id. -ENODEV; -ENOTSUP: interrupts
-	 * of an I/O APIC or HPET have its id.
+	 * unit_of() - which one serves bdf, and as which requester id. -ENODEV; -ENOTSUP:
+	 * interrupts of an I/O APIC or HPET have its id.
 	 */
 	int (*unit_of)(u16 bdf, u16 *alias) MUST_CHECK;
 

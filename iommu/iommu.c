@@ -383,12 +383,12 @@ static struct iommu_domain *firmware_domain(u16 bdf)
 	for (u32 id = DOMAIN_FIRST; id < DOMAINS; id++)
 		if (iommu.domain[id].used && strcmp(iommu.domain[id].name, name) == 0)
 			return &iommu.domain[id];
-	for (u16 id = DOMAIN_FIRST; id < min_u64(DOMAINS, iommu.common.domain_ids); id++) {
+	for (u32 id = DOMAIN_FIRST; id < min_u64(DOMAINS, iommu.common.domain_ids); id++) {
 		struct iommu_client c = { .name = name, .account = hv_owner() };
 
 		if (iommu.domain[id].used)
 			continue;
-		if (iommu_domain_open_locked(id, &c) ||
+		if (iommu_domain_open_locked((u16)id, &c) ||
 		    iommu_reserve_locked(&iommu.domain[id], bdf))
 			return NULL;
 		return &iommu.domain[id];
@@ -441,7 +441,8 @@ static const struct pci_func *physical_of(u16 bdf)
 		offset = pci_read(f->bdf, f->ext_sriov + SRIOV_OFFSET, 2);
 		stride = pci_read(f->bdf, f->ext_sriov + SRIOV_STRIDE, 2);
 		at = (u32)bdf - f->bdf - offset;
-		if (bdf >= f->bdf + offset && (stride ? at % stride == 0 && at / stride < total : at == 0))
+		if (bdf >= f->bdf + offset &&
+		    (stride ? at % stride == 0 && at / stride < total : at == 0))
 			return f;
 	}
 	return NULL;

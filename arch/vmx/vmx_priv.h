@@ -30,7 +30,8 @@ enum vmx_msr { VMX_STAR, VMX_LSTAR, VMX_CSTAR, VMX_SFMASK, VMX_KERNEL_GS, VMX_TS
 
 #define VMX_WANT_IRQ	 BIT(0) /* irq_window() */
 #define VMX_WANT_NMI	 BIT(1) /* nmi_window() */
-#define VMX_NMI_IS_SHADE BIT(2) /* only an STI shadow delays the NMI: the interrupt window shows its end */
+/* Only an STI shadow delays the NMI: the interrupt window shows its end. */
+#define VMX_NMI_IS_SHADE BIT(2)
 
 struct hvm_vcpu {
 	struct hvm_vm *vm;

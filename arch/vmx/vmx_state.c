@@ -28,7 +28,9 @@
 
 /* The guest's own is TS alone; the rest of what it reads is the shadow. */
 #define CR0_GUEST_OWNED CR0_TS
-/* VMX operation fixes NE; CD and NW are the CPU's, not the guest's (SDM vol. 3 §24.8, §27.3.2.1). */
+/*
+ * VMX operation fixes NE; CD and NW are the CPU's, not the guest's (SDM vol. 3 §24.8, §27.3.2.1).
+ */
 #define CR0_FORCED_ON  (CR0_NE | CR0_ET)
 #define CR0_FORCED_OFF (CR0_CD | CR0_NW)
 /* Machine checks must come to the hypervisor even when the guest would shut down. */

@@ -151,8 +151,8 @@ static bool is_there(const struct ivrs_unit *i)
 static int open_unit(struct amdvi_unit *u, const struct ivrs_unit *i)
 {
 	if (!is_there(i)) {
-		log_warn("iommu: no AMD-Vi unit is at %02x:%02x.%x", PCI_BUS(i->bdf), PCI_DEV(i->bdf),
-			 PCI_FN(i->bdf));
+		log_warn("iommu: no AMD-Vi unit is at %02x:%02x.%x", PCI_BUS(i->bdf),
+			 PCI_DEV(i->bdf), PCI_FN(i->bdf));
 		return -ENODEV;
 	}
 	u->u.mmio = i->mmio;
@@ -257,7 +257,8 @@ static void set_rings(struct amdvi_unit *u, const struct amdvi_dte *devices)
 {
 	volatile u8 *r = u->u.regs;
 
-	mmio_write64(r + AMDVI_DEVTAB, virt_to_phys(devices) | (DEVICE_TABLE_BYTES / PAGE_SIZE - 1));
+	mmio_write64(r + AMDVI_DEVTAB,
+		     virt_to_phys(devices) | (DEVICE_TABLE_BYTES / PAGE_SIZE - 1));
 	mmio_write64(r + AMDVI_CMDBUF, virt_to_phys(u->commands) | AMDVI_RING_LENGTH << 56);
 	mmio_write64(r + AMDVI_CMD_HEAD, 0);
 	mmio_write64(r + AMDVI_CMD_TAIL, 0);

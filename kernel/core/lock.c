@@ -39,7 +39,8 @@ static NOINLINE void lock_contended(struct spinlock *l, struct pcpu *p)
 static NOINLINE void rank_violated(const struct spinlock *l, const struct pcpu *p)
 {
 	panic("lock %s (rank %u) taken while holding ranks %#x%s", l->name,
-	      (u32)__builtin_ctz(l->bit), p->locks_held, l->word == p->id + 1 ? ", itself among them" : "");
+	      (u32)__builtin_ctz(l->bit), p->locks_held,
+	      l->word == p->id + 1 ? ", itself among them" : "");
 }
 
 HOT void spin_lock(struct spinlock *l)
