@@ -380,7 +380,7 @@ TEST(configuration_space)
 	CHECK(rd(VF_STATUS) & 2);
 }
 
-/* Rings stopped, everything else as ugly as can be. */
+/* Rings stopped (running=1: on), everything else as ugly as can be. */
 TEST(leave_it_dirty)
 {
 	SKIP_IF(!present, "no VF");
@@ -401,4 +401,8 @@ TEST(leave_it_dirty)
 	wr(VF_IVAR, 0x83828180);
 	wr(VF_EIMS, 7);
 	CHECK_EQ(rd(VF_RX + BAL), 0x5a5a5a40);
+	if (!boot_option("running", 0))
+		return;
+	wr(VF_RX + DCTL, ENABLE);
+	wr(VF_TX + DCTL, ENABLE);
 }

@@ -285,7 +285,7 @@ def on_the_root_bus(t):
 @test(timeout=400, needs=BARE_NEEDS)
 def changes_hands_50_times(t):
     """Each owner finds nothing of the last one and leaves all registers dirty."""
-    m = bare_machine(t, 1, bare_section("one", 1), bare_section("two", 2))
+    m = bare_machine(t, 1, bare_section("one", 1), bare_section("two", 2, "running=1"))
     try:
         for _ in range(25):
             run_bare(m, "one")
