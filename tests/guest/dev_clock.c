@@ -171,7 +171,7 @@ TEST(wall_clock)
 	SKIP_IF(!have_clock(), "no kvmclock");
 	wrmsr(MSR_WALL, (u64)w);
 	CHECK_EQ(w->version & 1, 0);
-	CHECK(w->sec > 1700000000);
+	CHECK(w->sec > 900000000); /* 1998 */
 	CHECK(w->nsec < 1000000000);
 }
 
