@@ -66,7 +66,7 @@ static int svm_probe(struct hvm_caps *caps, char *why, size_t why_size)
 				   .asids = r.ebx };
 	fmt_snprintf(
 		caps->text, sizeof(caps->text),
-		"svm: nested paging, %u ASIDs, next RIP %s, decode assists %s, pause filter %s",
+		"nested paging, %u ASIDs, next RIP %s, decode assists %s, pause filter %s",
 		r.ebx, caps->next_rip ? "yes" : "no", caps->decode_assist ? "yes" : "no",
 		svm_features.pause_filter ? "yes" : "no");
 	memset(iopm, 0xff, sizeof(iopm));
