@@ -117,10 +117,10 @@ TEST(test_exception)
 	CHECK(!x.u.exception.has_error);
 	CHECK_EQ(x.u.exception.address, 0x4001);
 	CHECK_EQ(x.insn_len, 0);
-	CHECK_EQ(translate((struct vmx_exit_info){ .reason = 0, .event = 0x80000501, .insn_len = 1 })
-			 .insn_len, 1); /* ICEBP */
-	CHECK_EQ(translate((struct vmx_exit_info){ .reason = 0, .event = 0x80000301, .insn_len = 1 })
-			 .insn_len, 0);
+	x = translate((struct vmx_exit_info){ .reason = 0, .event = 0x80000501, .insn_len = 1 });
+	CHECK_EQ(x.insn_len, 1); /* ICEBP */
+	x = translate((struct vmx_exit_info){ .reason = 0, .event = 0x80000301, .insn_len = 1 });
+	CHECK_EQ(x.insn_len, 0);
 	CHECK_EQ(translate((struct vmx_exit_info){ .reason = 0, .event = 0x80000202 }).code,
 		 HVM_EXIT_HOST);
 }

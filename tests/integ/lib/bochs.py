@@ -8,6 +8,7 @@ import re
 
 BOCHS = os.environ.get("BOCHS", "bochs-bin")
 BIOS = "/usr/share/bochs/BIOS-bochs-latest"
+SEABIOS = "/usr/share/seabios/bios.bin"
 VGABIOS = "/usr/share/vgabios/vgabios.bin"
 FILES = ("bochsrc", "continue.rc")
 IPS = 50_000_000                    # instructions to an emulated second
@@ -30,7 +31,7 @@ plugin_ctrl: unmapped=1, serial=1, biosdev=1, iodebug=0, gameport=0, parallel=0,
 sound: driver=dummy, waveoutdrv=dummy, waveindrv=dummy, midioutdrv=dummy
 cpu: model={spec.bochs}, count={spec.smp}, ips={IPS}, reset_on_triple_fault=0, ignore_bad_msrs=0
 memory: guest={spec.memory}, host={spec.memory}
-romimage: file={BIOS}, options=fastboot
+romimage: file={spec.bochs_bios or BIOS}, options=fastboot
 vgaromimage: file={VGABIOS}
 pci: enabled=1, chipset=i440fx
 ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14

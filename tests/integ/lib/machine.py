@@ -47,6 +47,7 @@ class Spec:
     memory: int = 512               # MiB
     cpu: str = ""
     bochs: str = ""                 # CPU model of Bochs: that emulator, from the ISO
+    bochs_bios: str = ""            # its firmware when not its own
     iommu: str = "intel-iommu,intremap=on"
     devices: tuple = ()             # more emulator arguments
     icount: bool = False            # time counts instructions; one thread

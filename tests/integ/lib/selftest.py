@@ -10,7 +10,23 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 sys.dont_write_bytecode = True
-from lib import ctl, machine, stream  # noqa: E402
+from lib import bochs, ctl, machine, stream  # noqa: E402
+
+
+class BochsTest(unittest.TestCase):
+    def test_end(self):
+        off = "00049i[ACPI  ] x\n0005p[ACPI  ] >>PANIC<< ACPI control: soft power off\n"
+        self.assertEqual(bochs.decode_log(off), ("off", 0))
+        fault = "0005p[CPU0  ] >>PANIC<< exception(): 3rd (13) exception with no resolution\n"
+        self.assertEqual(bochs.decode_log(fault)[0], "panic")
+        self.assertEqual(bochs.decode_log(""), ("error", 1))
+
+    def test_config(self):
+        spec = machine.Spec(bochs="ryzen", smp=2, memory=300)
+        text = bochs.config(spec, "x.iso", (1001, 1002))
+        self.assertIn("cpu: model=ryzen, count=2,", text)
+        self.assertIn("memory: guest=300, host=300", text)
+        self.assertIn("com2: enabled=1, mode=socket-client, dev=127.0.0.1:1002", text)
 
 
 class MatcherTest(unittest.TestCase):

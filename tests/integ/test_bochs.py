@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What only Bochs can show: processors that VMX must refuse, firmware that leaves it to us, and a
+stock kernel under VMX. The guest kernels in Bochs are in test_guest.py."""
+from lib import bochs, guests
+from lib.registry import test
+from test_guest import Line, in_bochs
+
+# The one part that is slow: the kernel unpacks itself with every instruction emulated.
+SHELL_S = 400
+QUICK = "cryptomgr.notests nokaslr mitigations=off"
+
+
+def refused(t, model, reason):
+    m = t.machine(bochs=model, smp=1, memory=256)
+    m.com1.expect(f"vmx: {reason}", timeout=90)
+    m.com1.expect("this machine can run no guests")
+    m.com1.expect("Type help")
+    m.ctl.request("host")
+
+
+@test(timeout=120)
+def no_unrestricted_guest(t):
+    """A processor without a required feature: named, and control stays up."""
+    refused(t, "corei5_lynnfield_750", "VMX without unrestricted guest")
+
+
+@test(timeout=120)
+def no_ept(t):
+    refused(t, "core2_penryn_t9600", "VMX without extended page tables")
+
+
+@test(timeout=200, needs=("godwit.elf", "guest-kernels/exit_port.elf", "guest-kernels/bystander.elf"))
+def firmware_left_vmx_off(t):
+    """SeaBIOS does not touch IA32_FEATURE_CONTROL: it is ours to set and lock."""
+    in_bochs(t, Line("exit_port", 1, "16M", "pass", ["vmx"], []), bochs_bios=bochs.SEABIOS)
+
+
+@test(timeout=600, needs=guests.needs())
+def linux_on_vmx(t):
+    """Stock Debian to its shell, its log without a warning."""
+    vm = guests.vm_section("linux", cpus=1, memory="192M", cmdline=QUICK)
+    m = t.machine(bochs="corei7_skylake_x", smp=1, memory=384, config=guests.host_config(vm),
+                  modules=guests.modules())
+    guests.wait_console(m, timeout=120)
+    guests.attach(m, "linux")
+    guests.shell(m, timeout=SHELL_S)
+    guests.check_clean(m)
