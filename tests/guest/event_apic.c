@@ -153,7 +153,7 @@ TEST(self_shorthands)
 
 TEST(timer_one_shot)
 {
-	u32 count = 20000000, now; /* 20 ms */
+	u32 count = 100000000, now; /* 100 ms: a held-up machine still sees it run */
 
 	trap_set(V_TMR, trap_count_apic);
 	trap_clear();
@@ -164,7 +164,7 @@ TEST(timer_one_shot)
 	CHECK(now <= count && now > 0);
 	CHECK(trap_wait(V_TMR, 1, 1000));
 	CHECK_EQ(apic_read(APIC_TMCCT), 0);
-	wait_us(40000);
+	wait_us(120000);
 	drain();
 	CHECK_EQ(trap_counted(V_TMR), 1); /* once */
 }
@@ -173,9 +173,9 @@ TEST(timer_stops)
 {
 	trap_clear();
 	apic_write(APIC_LVT_TMR, V_TMR);
-	apic_write(APIC_TMICT, 3000000);
+	apic_write(APIC_TMICT, 100000000);
 	apic_write(APIC_TMICT, 0);
-	wait_us(5000);
+	wait_us(120000);
 	drain();
 	CHECK_EQ(trap_counted(V_TMR), 0);
 	CHECK_EQ(apic_read(APIC_TMCCT), 0);
@@ -214,8 +214,8 @@ TEST(timer_divides)
 	CHECK(b > 0 && a / b > 16);
 }
 
-/* Against the ACPI timer: 1 GHz as CPUID promises under Godwit, and QEMU's APIC has the same. */
-TEST(timer_rate)
+/* MHz of the timer's input against the ACPI timer. */
+static u64 timer_mhz(void)
 {
 	u32 pm = pm_timer(), n;
 	u64 ticks;
@@ -228,8 +228,20 @@ TEST(timer_rate)
 	} while (n < PM_TMR_HZ / 20); /* 50 ms */
 	ticks = 0xffffffff - apic_read(APIC_TMCCT);
 	apic_write(APIC_TMICT, 0);
-	ticks = ticks * PM_TMR_HZ / n / 1000000; /* MHz */
-	CHECK(ticks >= 900 && ticks <= 1100);
+	return ticks * PM_TMR_HZ / n / 1000000;
+}
+
+/*
+ * 1 GHz as CPUID promises under Godwit, and QEMU's APIC has the same. A machine that is held up
+ * between two reads measures wrong, so it may measure again.
+ */
+TEST(timer_rate)
+{
+	u64 mhz = timer_mhz();
+
+	for (u32 i = 0; i < 10 && (mhz < 950 || mhz > 1050); i++)
+		mhz = timer_mhz();
+	CHECK(mhz >= 950 && mhz <= 1050);
 }
 
 TEST(timer_deadline)
@@ -240,7 +252,7 @@ TEST(timer_deadline)
 	trap_clear();
 	apic_write(APIC_LVT_TMR, APIC_LVT_DEADLINE | V_TMR);
 	__asm__ volatile("mfence");
-	t = rdtsc() + tsc_khz() * 20;
+	t = rdtsc() + tsc_khz() * 200;
 	wrmsr(MSR_TSC_DEADLINE, t);
 	CHECK_EQ(rdmsr(MSR_TSC_DEADLINE), t);
 	drain();
@@ -252,9 +264,9 @@ TEST(timer_deadline)
 	wrmsr(MSR_TSC_DEADLINE, 1);
 	CHECK(trap_wait(V_TMR, 2, 1000));
 	/* disarmed */
-	wrmsr(MSR_TSC_DEADLINE, rdtsc() + tsc_khz() * 2);
+	wrmsr(MSR_TSC_DEADLINE, rdtsc() + tsc_khz() * 100);
 	wrmsr(MSR_TSC_DEADLINE, 0);
-	wait_us(4000);
+	wait_us(120000);
 	drain();
 	CHECK_EQ(trap_counted(V_TMR), 2);
 	/* from HLT */
