@@ -121,6 +121,7 @@ help:
 	@echo 'make demo       the main job, end to end'
 	@echo 'make run        one emulated host, its console in this terminal'
 	@echo 'make test       unit tests, lint, system tests'
+	@echo 'make test-long  the system tests that make test leaves out, too'
 	@echo 'make unit       unit tests only'
 	@echo 'make iso lint fuzz bench clean'
 

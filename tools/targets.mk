@@ -72,5 +72,8 @@ bench: setup
 
 $(OBJS) $(HOST_OBJS) $(SHIM_OBJS) $(FUZZ_OBJS): | setup
 
-.PHONY: setup guest-linux iso run lint test demo bench
+test-long: setup
+	@tests/run --long
+
+.PHONY: setup guest-linux iso run lint test test-long demo bench
 .PRECIOUS: $(B)/guest/vmlinuz-%
