@@ -18,9 +18,13 @@ $(B)/guest/initrd.img: $(B)/guest/busybox tools/mkinitrd tools/guest/init \
 
 # With the drivers of the paravirtual devices.
 VIRTIO_MODULES := virtio_pci,virtio_net
-$(B)/guest/initrd-virtio.img: $(B)/guest/initrd.img
+$(B)/guest/initrd-virtio.img: $(B)/guest/initrd.img $(B)/guest/netbench
 	@tools/mkinitrd --busybox $(B)/guest/busybox --tree $(B)/guest/modules-stock \
-		--modules $(VIRTIO_MODULES) -o $@
+		--modules $(VIRTIO_MODULES) --add $(B)/guest/netbench -o $@
+
+$(B)/guest/netbench: tests/guest-linux/netbench.c
+	@mkdir -p $(@D)
+	@$(CC) -O2 -Wall -Wextra -Werror -static -s -o $@ $<
 
 # The stock drivers of assigned functions, and the paravirtual ones.
 ASSIGN_MODULES := igbvf,nvme,$(VIRTIO_MODULES)
@@ -67,7 +71,8 @@ demo: setup
 	@tools/demo
 
 bench: setup
-	@$(MAKE) -s $(B)/godwit.elf $(B)/guest-kernels/bench.elf guest-linux
+	@$(MAKE) -s $(B)/godwit.elf $(B)/guest-kernels/bench.elf guest-linux \
+		$(B)/guest/initrd-virtio.img
 	@tools/bench
 
 $(OBJS) $(HOST_OBJS) $(SHIM_OBJS) $(FUZZ_OBJS): | setup

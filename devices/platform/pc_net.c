@@ -118,8 +118,7 @@ static void nic_quiesce(void *state)
 	struct virtio_net *n = state;
 
 	net_lock();
-	n->stopped = true;
-	virtio_pci_quiesce(&n->dev);
+	virtio_net_quiesce(n);
 	net_unlock();
 }
 
@@ -129,7 +128,6 @@ static int nic_resume(void *state)
 	int rc;
 
 	net_lock();
-	nic->net.stopped = false;
 	rc = virtio_net_resume(&nic->net);
 	net_unlock();
 	pc_virtio_sync(&nic->v);

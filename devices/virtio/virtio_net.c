@@ -171,6 +171,18 @@ static bool transmit(struct virtio_net *n, unsigned pair, const struct virtq_cha
 	return !n->waiting;
 }
 
+/* Is a queue that is dry to be looked at again instead of kicking? Not when polling found nothing. */
+static bool keep_polling(struct virtio_net *n, bool found)
+{
+	if (n->streak < VIRTIO_NET_STREAK)
+		return false;
+	if (found)
+		n->env.timer(n->env.ctx, VIRTIO_NET_POLL_NS);
+	else
+		n->streak = 0;
+	return found;
+}
+
 /* Up to VIRTIO_NET_BATCH chains; true: the queue is dry and will kick. */
 static bool transmit_queue(struct virtio_net *n, unsigned pair)
 {
@@ -189,6 +201,8 @@ static bool transmit_queue(struct virtio_net *n, unsigned pair)
 			return false;
 		}
 		if (!virtio_pop(&n->dev, queue, c)) {
+			if (virtio_live(&n->dev) && keep_polling(n, done > 0))
+				return false;
 			if (!virtio_live(&n->dev) || !virtq_kicks_on(q))
 				return true;
 			virtq_kicks_off(q);
@@ -205,18 +219,26 @@ static bool transmit_queue(struct virtio_net *n, unsigned pair)
 	return false;
 }
 
-void virtio_net_work(struct virtio_net *n)
+/* 'held': chains may be given back later. */
+static void transmit_pending(struct virtio_net *n, bool held)
 {
-	if (n->stopped)
-		return;
 	for (unsigned pair = 0; pair < n->cfg.pairs; pair++) {
-		if (!(n->pending >> pair & 1))
-			continue;
-		if (!virtio_live(&n->dev) || transmit_queue(n, pair))
+		struct virtq *q = &n->dev.vq[TX_QUEUE(pair)];
+
+		if ((n->pending >> pair & 1) && (!virtio_live(&n->dev) || transmit_queue(n, pair)))
 			n->pending &= ~(1u << pair);
-		virtio_flush(&n->dev, TX_QUEUE(pair));
+		if (q->done && held && q->done < VIRTIO_NET_HELD)
+			n->env.timer(n->env.ctx, VIRTIO_NET_POLL_NS);
+		else
+			virtio_flush(&n->dev, TX_QUEUE(pair));
 	}
 	vswitch_flush(n->sw);
+}
+
+void virtio_net_work(struct virtio_net *n)
+{
+	if (!n->stopped)
+		transmit_pending(n, false);
 }
 
 static void kick(struct virtio_dev *d, unsigned queue)
@@ -229,7 +251,9 @@ static void kick(struct virtio_dev *d, unsigned queue)
 		return;
 	} else if (queue % 2) {
 		n->pending |= 1u << queue / 2;
-		virtio_net_work(n);
+		n->streak++;
+		if (!n->stopped)
+			transmit_pending(n, true);
 	} else if (n->dry) {
 		n->dry = false;
 		virtq_kicks_off(&d->vq[queue]);
@@ -371,8 +395,10 @@ static enum net_drop be_send(void *ctx, const struct frame *f)
 	/* Ask for a kick, and look once more: buffers may have come in between. */
 	if (rc == NET_DROP_BUFFER && !n->stopped && virtq_kicks_on(&n->dev.vq[queue]))
 		rc = receive(n, queue, f);
-	if (!rc)
+	if (!rc) {
 		n->received |= 1u << pair;
+		n->streak -= n->streak > 0;
+	}
 	return rc == NET_DROP_BUFFER ? no_buffer(n) : rc;
 }
 
@@ -418,7 +444,7 @@ static void on_reset(struct virtio_dev *d)
 {
 	struct virtio_net *n = container_of(d, struct virtio_net, dev);
 
-	n->pending = n->received = 0;
+	n->pending = n->received = n->streak = 0;
 	n->waiting = n->dry = false;
 	memset(n->steer, 0, sizeof(n->steer));
 	virtio_net_ctl_reset(n);
@@ -479,11 +505,20 @@ void virtio_net_reset(struct virtio_net *n)
 	virtio_pci_reset(&n->dev);
 }
 
+void virtio_net_quiesce(struct virtio_net *n)
+{
+	n->stopped = true;
+	for (unsigned pair = 0; pair < n->cfg.pairs; pair++)
+		virtio_flush(&n->dev, TX_QUEUE(pair));
+	virtio_pci_quiesce(&n->dev);
+}
+
 int virtio_net_resume(struct virtio_net *n)
 {
 	if (!n->active_pairs || n->active_pairs > n->cfg.pairs || (n->link & ~3u) ||
 	    n->unicast_macs + n->group_macs > VIRTIO_NET_MACS)
 		return -EINVAL;
+	n->stopped = false;
 	return virtio_pci_resume(&n->dev);
 }
 

@@ -14,6 +14,14 @@
 #define VIRTIO_NET_STEER     64u /* flows whose queue is remembered, by hash */
 #define VIRTIO_NET_BATCH     64u /* chains in one go */
 #define VIRTIO_NET_MTU	     1500u
+/*
+ * A driver that sends without receiving in between, this many times, is not asked to kick any
+ * more: its queue is looked at in intervals until it is found empty.
+ */
+#define VIRTIO_NET_STREAK  6u
+#define VIRTIO_NET_POLL_NS 100000ull
+/* Sent chains are given back by the interval too, or when there are this many. */
+#define VIRTIO_NET_HELD	   32u
 /* How long senders wait for a receiver to give buffers; from then on frames to it are dropped. */
 #define VIRTIO_NET_PATIENCE_NS 2000000ull
 
@@ -62,6 +70,7 @@ struct virtio_net {
 	struct virtio_net_env env;
 	struct virtio_net_scratch *scratch;
 	struct virtio_net_config cfg;
+	u32 streak;	  /* kicks to send, less frames received */
 	u32 pending;	  /* bit per pair: its transmit queue has or may have work */
 	u32 received;	  /* bit per pair: chains pushed, not flushed */
 	bool stopped;	  /* nothing of the guest's is touched: paused, or going away */
@@ -87,6 +96,9 @@ void virtio_net_init(struct virtio_net *n, const struct virtio_net_config *cfg,
 /** virtio_net_attach() - it sends and receives at this port of sw; its netbe is virtio_net_be(). */
 void virtio_net_attach(struct virtio_net *n, struct vswitch *sw, u32 port);
 struct netbe virtio_net_be(struct virtio_net *n);
+
+/** virtio_net_quiesce() - stop and make the saved fields true; virtio_net_resume() goes on. */
+void virtio_net_quiesce(struct virtio_net *n);
 
 /** virtio_net_work() - at most VIRTIO_NET_BATCH chains per queue; more: asks to be called again. */
 void virtio_net_work(struct virtio_net *n);

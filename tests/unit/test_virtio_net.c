@@ -41,7 +41,7 @@ struct guest {
 static struct guest g[3];
 static struct vswitch sw;
 static struct virtio_net_scratch scratch;
-static u64 now;
+static u64 now, patience = VIRTIO_NET_POLL_NS; /* how long a test waits for a frame sent */
 static u32 seed = 3;
 
 static u32 rnd(u32 n)
@@ -246,7 +246,7 @@ static void send_hdr(unsigned i, unsigned pair, const u8 *h, u32 len)
 {
 	CHECK(post(i, pair, h, len) >= 0);
 	vp_kick(&g[i].p, pair * 2 + 1);
-	settle(now);
+	settle(now + patience);
 }
 
 static void send(unsigned i, u32 to, u32 len)
@@ -387,6 +387,7 @@ TEST(odd_chains)
 	b.len = 200, b.in = true; /* nothing readable */
 	CHECK(vd_add(&g[0].p.vd[1], &b, 1, 0) >= 0);
 	vp_kick(&g[0].p, 1);
+	settle(now + VIRTIO_NET_POLL_NS); /* given back in a while */
 	for (u32 i = 0; i < 3; i++)
 		CHECK(vd_get(&g[0].p.vd[1], &used) >= 0 && !used);
 	CHECK_EQ(sw.port[g[0].port].count.tx_drop[NET_DROP_RUNT], 3);
@@ -429,12 +430,11 @@ TEST(receiver_runs_dry)
 			} else if (receive(1, 0)) {
 				got++;
 			}
-			settle(now);
+			settle(now + VIRTIO_NET_POLL_NS / 20);
 		}
-		while (receive(1, 0)) {
-			got++;
-			settle(now);
-		}
+		do
+			settle(now + VIRTIO_NET_POLL_NS);
+		while (receive(1, 0) && ++got);
 		CHECK_EQ(got, sent);
 		CHECK(sent > 1000);
 		/* Asleep: after a while frames are dropped, and the sender goes on. */
@@ -443,13 +443,66 @@ TEST(receiver_runs_dry)
 			CHECK(post(0, 0, h, 64) >= 0);
 		}
 		vp_kick(&g[0].p, 1);
-		settle(now);
+		settle(now + VIRTIO_NET_POLL_NS);
 		CHECK_EQ(sw.port[g[1].port].count.rx_drop[NET_DROP_STALLED], 0);
-		settle(now + VIRTIO_NET_PATIENCE_NS);
+		settle(now + 2 * VIRTIO_NET_PATIENCE_NS);
 		CHECK_EQ(sw.port[g[1].port].count.rx_drop[NET_DROP_STALLED], 8);
 		while (vd_get(&g[0].p.vd[1], &used) >= 0)
 			;
 		CHECK_EQ(g[0].p.vd[1].free, QSIZE);
+		done();
+	}
+}
+
+/* One who sends and sends is not asked to kick; who also listens is, at once. */
+TEST(kicks_and_interrupts)
+{
+	const u8 h[12] = { 0 };
+
+	for (int packed = 0; packed < 2; packed++) {
+		u32 kicks = 0, got = 0;
+
+		setup();
+		up(0, RING_ALL | (packed ? RINGP : 0), 1, 10);
+		up(1, RING_ALL | (packed ? RINGP : 0), 1, 40);
+		for (u32 i = 0; i < 2000; i++) {
+			struct vd_buf b = { g[0].tx_mem[0], 112, false };
+			u32 used;
+
+			while (vd_get(&g[0].p.vd[1], &used) >= 0)
+				vd_irq(&g[0].p.vd[1], true);
+			make(0, 1, 100);
+			vd_poke(&g[0].ram, b.gpa, h, 12);
+			vd_poke(&g[0].ram, b.gpa + 12, frame, 100);
+			CHECK(vd_add(&g[0].p.vd[1], &b, 1, 0) >= 0);
+			if (vd_should_kick(&g[0].p.vd[1])) {
+				kicks++;
+				vp_write(&g[0].p, g[0].p.notify + g[0].p.step, 2, 1);
+			}
+			settle(now + 5000);
+			while (receive(1, 0))
+				got++;
+		}
+		settle(now + 2 * VIRTIO_NET_POLL_NS);
+		while (receive(1, 0))
+			got++;
+		CHECK_EQ(got, 2000);
+		CHECK(kicks <= VIRTIO_NET_STREAK);
+		CHECK(g[0].p.irqs[2] < 2000 / 10);
+		CHECK(g[1].p.irqs[1] < 2000 / 10);
+		settle(now + 2 * VIRTIO_NET_POLL_NS);
+		/* To and fro: each at once, and sent chains cost no interrupt each. */
+		g[0].p.irqs[2] = 0;
+		patience = 0;
+		for (u32 i = 0; i < 100; i++) {
+			send(0, 1, 60);
+			CHECK(receive(1, 0));
+			send(1, 0, 60);
+			CHECK(receive(0, 0));
+			settle(now + 5000);
+		}
+		CHECK(g[0].p.irqs[2] < 12);
+		patience = VIRTIO_NET_POLL_NS;
 		done();
 	}
 }
@@ -697,7 +750,7 @@ TEST(moves)
 		CHECK(receive(1, 0));
 	}
 	CHECK_EQ(ctl(1, 0, 0, (u8[]){ 0 }, 1), 0);
-	virtio_pci_quiesce(&g[1].n.dev);
+	virtio_net_quiesce(&g[1].n);
 	memcpy(was, &g[1].n, sizeof(was));
 	cfg = g[1].n.cfg, env = g[1].n.env, pci = vp_env(&g[1].p);
 	virtio_net_init(&g[1].n, &cfg, &env, &scratch, &g[1].ram.mem, &pci);
@@ -724,6 +777,7 @@ UNIT_MAIN({ "frames", frames }, { "offload_metadata_passes", offload_metadata_pa
 	  { "offload_in_software", offload_in_software },
 	  { "offload_not_negotiated", offload_not_negotiated }, { "odd_chains", odd_chains },
 	  { "receiver_runs_dry", receiver_runs_dry }, { "rate_holds", rate_holds },
+	  { "kicks_and_interrupts", kicks_and_interrupts },
 	  { "reception_modes", reception_modes }, { "vlan_filter", vlan_filter },
 	  { "registers_link_announce", registers_link_announce },
 	  { "several_queues", several_queues }, { "moves", moves })
