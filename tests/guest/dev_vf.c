@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * An 82576 VF at 00:10.0, driven by hand: nothing of a former owner is in it; mailbox, rings,
- * interrupts work; then (hostile=1) descriptors and registers that point where they must not. At the
- * end every register is left dirty for the next owner.
+ * interrupts work; then (hostile=1) descriptors and registers that point where they must not. At
+ * the end every register is left dirty for the next owner.
  */
 #include "guest/image/lib/apic.h"
 #include "guest/image/lib/boot.h"
@@ -312,8 +312,8 @@ TEST(receive_elsewhere)
 }
 
 /*
- * Interrupt messages of its own making: the head write-back stores four bytes where it is told, here
- * at remappable messages of other functions' table entries. (The older message format is for
+ * Interrupt messages of its own making: the head write-back stores four bytes where it is told,
+ * here at remappable messages of other functions' table entries. (The older message format is for
  * the IOMMU to block as well; where the emulator does not, it would reset a processor.)
  */
 TEST(forged_interrupts)
