@@ -266,6 +266,68 @@ TEST(masked_interrupts_wait)
 	CHECK_EQ(mmio_read(BAR3 + 0x2000), 0);
 }
 
+/* ---- figures (bench=1), for a machine whose clock counts instructions --------------------- */
+
+static volatile u64 arrived;
+
+static void note_arrival(struct trap_frame *f)
+{
+	(void)f;
+	arrived = rdtsc();
+	apic_eoi();
+}
+
+TEST(bench_interrupt)
+{
+	static u64 sample[101];
+
+	SKIP_IF(!boot_option("bench", 0), "not bench=1");
+	trap_set(VEC, note_arrival);
+	for (u32 i = 0; i < 101; i++) {
+		u64 start;
+
+		wr(VF_EIMS, 7);
+		arrived = 0;
+		sti();
+		start = rdtsc();
+		wr(VF_EICS, 1);
+		while (!arrived)
+			pause();
+		cli();
+		sample[i] = arrived - start;
+	}
+	trap_set(VEC, trap_count_apic);
+	serial_printf("bench vf_irq %lu\n", stat_of(sample, 101).median);
+}
+
+/* Frames to itself, by polling, between two keys: whoever types them reads the exit counters. */
+TEST(bench_packets)
+{
+	u32 n = (u32)boot_option("packets", 1000);
+
+	SKIP_IF(!boot_option("bench", 0), "not bench=1");
+	wr(VF_EIMC, 7);
+	serial_printf("bench begins\n");
+	while (serial_read() < 0)
+		pause();
+	for (u32 i = 0; i < n; i++) {
+		u32 tail = rd(VF_TX + TAIL), rx = rd(VF_RX + HEAD);
+		volatile u64 *done = &tx_ring[2 * tail + 1];
+
+		tx_ring[2 * tail] = (u64)tx_buf;
+		*done = 0x2b300000ull | FRAME | (u64)FRAME << 46;
+		rx_ring[2 * rx] = (u64)(rx_buf + rx * 4096);
+		rx_ring[2 * rx + 1] = 0;
+		wr(VF_RX + TAIL, (rx + SLOTS - 1) % SLOTS);
+		wr(VF_TX + TAIL, (tail + 1) % SLOTS);
+		while (!(*done >> 32 & 1))
+			pause();
+	}
+	serial_printf("bench packets %u\n", n);
+	while (serial_read() < 0)
+		pause();
+}
+
 /* ---- hostile ----------------------------------------------------------------------------- */
 
 static bool hostile(void)
