@@ -370,20 +370,20 @@ static NOINLINE void exception_exit(const struct vmx_exit_info *i, struct hvm_ex
 	}
 }
 
-static NOINLINE void entry_failed(struct hvm_vcpu *v, int how, struct hvm_exit *x)
+/* Logged here: the failure is no exit, so nothing of it reaches exit_raw(). */
+static NOINLINE void entry_refused(struct hvm_vcpu *v, int how, struct hvm_exit *x)
 {
 	u32 error = how == 2 ? (u32)vmread(VMCS_INSN_ERROR) : 0;
 
 	log_err("vmx: the entry failed: %s", vmx_insn_error_text(error));
+	v->entry_refused = true;
 	x->code = HVM_EXIT_ENTRY_FAIL;
 	x->insn_len = 0;
-	v->raw[0] = ~0ull;
-	v->raw[1] = error;
-	v->raw[2] = v->raw[3] = 0;
 }
 
-static void read_exit(struct hvm_vcpu *v, struct vmx_exit_info *i)
+static ALWAYS_INLINE void read_exit(struct hvm_vcpu *v)
 {
+	struct vmx_exit_info *i = &v->exit;
 	u32 needs;
 
 	i->reason = (u32)vmread(VMCS_EXIT_REASON);
@@ -400,15 +400,9 @@ static void read_exit(struct hvm_vcpu *v, struct vmx_exit_info *i)
 		i->event = (u32)vmread(VMCS_EXIT_EVENT);
 		i->error = (u32)vmread(VMCS_EXIT_ERROR);
 	}
-	if (unlikely(i->vectoring & VMX_EV_HAS_ERROR))
-		i->vectoring_error = (u32)vmread(VMCS_VECTORING_ERROR);
-	v->raw[0] = i->reason;
-	v->raw[1] = i->qual;
-	v->raw[2] = i->gpa;
-	v->raw[3] = i->vectoring;
 }
 
-static void before_entry(struct hvm_vcpu *v, const struct hvm_regs *regs)
+static ALWAYS_INLINE void before_entry(struct hvm_vcpu *v, const struct hvm_regs *regs)
 {
 	if (unlikely(v->flush))
 		flush(v);
@@ -423,7 +417,6 @@ static void before_entry(struct hvm_vcpu *v, const struct hvm_regs *regs)
 
 static void vmx_run(struct hvm_vcpu *v, struct hvm_regs *regs, const u32 *kick, struct hvm_exit *x)
 {
-	struct vmx_exit_info info = { 0 };
 	int failed;
 
 	irq_disable();
@@ -436,20 +429,22 @@ static void vmx_run(struct hvm_vcpu *v, struct hvm_regs *regs, const u32 *kick, 
 	failed = vmx_enter(regs, v->launched);
 	irq_enable();
 	if (unlikely(failed)) {
-		entry_failed(v, failed, x);
+		entry_refused(v, failed, x);
 		return;
 	}
 	v->launched = true;
 	regs->gpr[HVM_RSP] = vmread(VMCS_GUEST_RSP);
 	regs->rip = vmread(VMCS_GUEST_RIP);
 	regs->rflags = vmread(VMCS_GUEST_RFLAGS);
-	read_exit(v, &info);
-	vmx_translate(&info, x);
-	vmx_event_exit(v, &info, x);
-	if (unlikely(info.reason == VMX_X_EXCEPTION))
-		exception_exit(&info, x, regs);
+	read_exit(v);
+	vmx_translate(&v->exit, x);
+	if (unlikely(vmx_event_matters(v)))
+		vmx_event_exit(v, x);
+	if (unlikely(v->exit.reason == VMX_X_EXCEPTION))
+		exception_exit(&v->exit, x, regs);
 	if (unlikely(x->code == HVM_EXIT_ENTRY_FAIL))
-		log_err("vmx: the entry failed: %s", vmx_entry_fail_text(info.reason, info.qual));
+		log_err("vmx: the entry failed: %s",
+			vmx_entry_fail_text(v->exit.reason, v->exit.qual));
 }
 
 const struct hvm_ops vmx_ops = {

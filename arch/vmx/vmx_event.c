@@ -90,10 +90,13 @@ void vmx_event_entry(struct hvm_vcpu *v)
 	v->event = 0;
 }
 
-void vmx_event_exit(struct hvm_vcpu *v, const struct vmx_exit_info *i, struct hvm_exit *x)
+void vmx_event_exit(struct hvm_vcpu *v, struct hvm_exit *x)
 {
+	const struct vmx_exit_info *i = &v->exit;
+
 	v->event = vmx_redeliver(i);
-	v->event_error = i->vectoring_error;
+	if (v->event & VMX_EV_HAS_ERROR)
+		v->event_error = (u32)vmread(VMCS_VECTORING_ERROR);
 	if (field_get(v->event, 10, 8) == HVM_EVENT_NMI)
 		set_blocking(v, v->blocking & (u32)~VMX_BLOCKED_NMI); /* it did not arrive */
 	else if (vmx_nmi_unblocked(i))

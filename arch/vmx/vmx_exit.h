@@ -16,10 +16,10 @@
 
 struct vmx_exit_info {
 	u32 reason;
-	u32 blocking;		    /* guest interruptibility */
+	u32 blocking;	   /* guest interruptibility */
 	u32 insn_len;
-	u32 event, error;	    /* VM-exit interruption information */
-	u32 vectoring, vectoring_error; /* IDT-vectoring information */
+	u32 event, error;  /* VM-exit interruption information */
+	u32 vectoring;	   /* IDT-vectoring information */
 	u64 qual;
 	gpa_t gpa;
 };

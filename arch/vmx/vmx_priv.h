@@ -49,8 +49,9 @@ struct hvm_vcpu {
 	u64 cr2, dr6, xcr0, cr8;
 	u64 dr[4];
 	u64 msr[VMX_MSRS];
-	u64 raw[4];
 	void *fpu;
+	struct vmx_exit_info exit; /* the last one; fields it did not need are older */
+	bool entry_refused;	   /* the last entry failed before it became an exit */
 };
 
 extern struct vmx_ctls vmx_ctls;
@@ -87,12 +88,27 @@ fail:
 	panic("VMWRITE of %#lx to field %#x failed", value, field);
 }
 
+/* vmx_state.c: for a vCPU that is loaded nowhere */
+void vmx_vmcs_borrow(struct hvm_vcpu *v);
+void vmx_vmcs_return(struct hvm_vcpu *v);
+
 /*
  * vmx_borrow() - make v's VMCS the current one of this CPU for a few accesses. True: it was not,
- * v is loaded nowhere, and vmx_return() must follow.
+ * v is loaded nowhere. vmx_return() must follow.
  */
-bool vmx_borrow(struct hvm_vcpu *v);
-void vmx_return(struct hvm_vcpu *v, bool borrowed);
+static inline bool vmx_borrow(struct hvm_vcpu *v)
+{
+	if (likely(vmx_this_cpu()->current == v))
+		return false;
+	vmx_vmcs_borrow(v);
+	return true;
+}
+
+static inline void vmx_return(struct hvm_vcpu *v, bool borrowed)
+{
+	if (unlikely(borrowed))
+		vmx_vmcs_return(v);
+}
 
 /* vmx_run.S: 0, or 1 (no current VMCS) or 2 (the reason is in VMCS_INSN_ERROR) */
 int vmx_enter(struct hvm_regs *regs, bool launched);
@@ -128,7 +144,16 @@ void vmx_nmi_window(struct hvm_vcpu *v, bool on);
 void vmx_shadow_clear(struct hvm_vcpu *v);
 /* vmx_event_entry() - before an entry, when v->event is not 0. */
 void vmx_event_entry(struct hvm_vcpu *v);
-/* vmx_event_exit() - after an exit: what was being delivered, and whose window it was. */
-void vmx_event_exit(struct hvm_vcpu *v, const struct vmx_exit_info *i, struct hvm_exit *x);
+/* vmx_event_exit() - after an exit that vmx_event_matters(): what was being delivered, and whose
+ * window it was. */
+void vmx_event_exit(struct hvm_vcpu *v, struct hvm_exit *x);
+
+static inline bool vmx_event_matters(const struct hvm_vcpu *v)
+{
+	u32 reason = v->exit.reason;
+
+	return (v->exit.vectoring & VMX_EV_VALID) || v->windows || reason == VMX_X_EXCEPTION ||
+	       (reason == VMX_X_EPT_VIOLATION && vmx_nmi_unblocked(&v->exit));
+}
 
 #endif

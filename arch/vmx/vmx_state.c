@@ -44,21 +44,16 @@
 static const u32 msr_number[VMX_MSRS] = { MSR_STAR,   MSR_LSTAR,	  MSR_CSTAR,
 					  MSR_SFMASK, MSR_KERNEL_GS_BASE, MSR_TSC_AUX };
 
-bool vmx_borrow(struct hvm_vcpu *v)
+void vmx_vmcs_borrow(struct hvm_vcpu *v)
 {
-	if (likely(vmx_this_cpu()->current == v))
-		return false;
 	ASSERT(!v->loaded);
 	vmx_vmcs_load(v->vmcs);
-	return true;
 }
 
-void vmx_return(struct hvm_vcpu *v, bool borrowed)
+void vmx_vmcs_return(struct hvm_vcpu *v)
 {
 	struct vmx_cpu *c = vmx_this_cpu();
 
-	if (likely(!borrowed))
-		return;
 	vmx_vmcs_clear(v->vmcs);
 	if (c->current)
 		vmx_vmcs_load(c->current->vmcs);
@@ -407,7 +402,12 @@ struct hvm_code vmx_code(struct hvm_vcpu *v)
 
 void vmx_exit_raw(struct hvm_vcpu *v, u64 raw[4])
 {
-	memcpy(raw, v->raw, sizeof(v->raw));
+	u32 needs = vmx_exit_needs(v->exit.reason);
+
+	raw[0] = v->entry_refused ? ~0ull : v->exit.reason;
+	raw[1] = needs & VMX_NEEDS_QUAL ? v->exit.qual : 0;
+	raw[2] = needs & VMX_NEEDS_GPA ? v->exit.gpa : 0;
+	raw[3] = v->exit.vectoring;
 }
 
 /* The guest page-directory pointers are in RAM or count as not present. */

@@ -35,6 +35,13 @@ def firmware_left_vmx_off(t):
     in_bochs(t, Line("exit_port", 1, "16M", "pass", ["vmx"], []), bochs_bios=bochs.SEABIOS)
 
 
+@test(timeout=400, needs=("godwit.elf", "guest-kernels/hostile_race.elf",
+                          "guest-kernels/bystander.elf"))
+def two_host_cpus(t):
+    """Two CPUs of the host under VMX at the same time, one guest on both."""
+    in_bochs(t, Line("hostile_race", 2, "16M", "pass", ["vmx"], []), smp=2)
+
+
 @test(timeout=600, needs=guests.needs())
 def linux_on_vmx(t):
     """Stock Debian to its shell, its log without a warning."""

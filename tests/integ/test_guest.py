@@ -19,8 +19,7 @@ OTHER_MODELS = {"vmx_arrandale": ("corei5_arrandale_m520", FEATURE_KERNELS),
                 "vmx_cannonlake": ("corei3_cnl", FEATURE_KERNELS),
                 "vmx_tigerlake": ("tigerlake", FEATURE_KERNELS),
                 "svm_ryzen": ("ryzen", ("exit_cpuid", "exit_msr", "event_apic", "dev_irq",
-                                        "dev_clock", "smp_modes", "dev_pci", "reset",
-                                        "hostile_race"))}
+                                        "dev_pci", "reset"))}
 LEAVE = "\x1d"    # Ctrl-]: from a guest's console back to the prompt
 Line = collections.namedtuple("Line", "name cpus memory expect backends options")
 
@@ -116,7 +115,7 @@ def under_godwit(t, line, slow=1, **machine):
 
 def in_bochs(t, line, model=VMX_MODEL, **machine):
     """One processor: several are emulated in turns, so they would only be slower."""
-    under_godwit(t, line, slow=3, bochs=model, smp=1, **machine)
+    under_godwit(t, line, slow=3, bochs=model, **({"smp": 1} | machine))
 
 
 def on_emulator(t, line):
