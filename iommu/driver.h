@@ -25,6 +25,7 @@ struct iommu_unit {
 	bool irqs;   /* remaps interrupts */
 	u8 bits;     /* widest device address */
 	u64 flushes, faults;
+	u64 window_ns, window_faults; /* when and at how many faults this window began */
 	struct log_limit limit;
 };
 

@@ -236,7 +236,7 @@ u32 iommu_fault_list(struct iommu_fault_info *out, u32 max);
 /** iommu_stray_faults() - of functions in quarantine, since boot. */
 u64 iommu_stray_faults(void);
 
-/** iommu_poll() - read faults now instead of at their interrupt. Context: control or softirq. */
+/** iommu_poll() - read faults now instead of at their interrupt. Context: boot CPU, no locks. */
 void iommu_poll(void);
 
 #endif

@@ -17,9 +17,13 @@
 #include "kernel/core/timer.h"
 
 #define FAULT_CALLS_A_SECOND 10
-#define FAULTS_A_POLL	     64 /* a unit that faults without end must not keep the CPU */
+/* A device that faults without end must not keep the CPU: more than that waits in the unit, which
+ * is then silent, as its interrupt tells of the first record only. */
+#define FAULTS_A_WINDOW 64
+#define WINDOW_NS 10000000ull
 
 static const struct acpi_info *acpi;
+static struct timer later;
 
 /* ---- faults ---------------------------------------------------------------------------------- */
 
@@ -97,19 +101,44 @@ static bool poll_unit(u32 unit)
 	return some;
 }
 
+/* Faults that may be read from a unit now, before this window ends. */
+static u32 faults_left(struct iommu_unit *u)
+{
+	u64 now = time_ns();
+	u32 left;
+
+	spin_lock(&iommu.lock);
+	if (now - u->window_ns > WINDOW_NS) {
+		u->window_ns = now;
+		u->window_faults = u->faults;
+	}
+	left = FAULTS_A_WINDOW - (u32)min_u64(u->faults - u->window_faults, FAULTS_A_WINDOW);
+	spin_unlock(&iommu.lock);
+	return left;
+}
+
 void iommu_poll(void)
 {
+	bool more = false;
+
 	if (!iommu.driver)
 		return;
 	for (u32 i = 0; i < iommu.common.units; i++) {
-		u32 n = 0;
+		u32 left = faults_left(iommu.driver->unit(i));
 
-		while (n < FAULTS_A_POLL && poll_unit(i))
-			n++;
-		/* More is there: go on after others had their turn. */
-		if (n == FAULTS_A_POLL)
-			softirq_post(SOFTIRQ_IOMMU);
+		while (left && poll_unit(i))
+			left--;
+		more |= left == 0;
 	}
+	/* Without a timer the next fault interrupt, of another unit, goes on. */
+	if (more && timer_arm(&later, tsc_read() + ns_to_tsc(WINDOW_NS)))
+		log_limited(&iommu.stray, LOG_WARN, "iommu: no timer to go on reading faults");
+}
+
+static void poll_later(void *ctx)
+{
+	(void)ctx;
+	iommu_poll();
 }
 
 static void fault_interrupt(void *ctx)
@@ -123,6 +152,7 @@ static int fault_irqs(void)
 	int vector = irq_alloc(fault_interrupt, NULL);
 	int err = vector < 0 ? vector : 0;
 
+	timer_init(&later, poll_later, NULL);
 	softirq_register(SOFTIRQ_IOMMU, iommu_poll);
 	for (u32 i = 0; i < iommu.common.units && !err; i++)
 		err = iommu.driver->fault_irq(i, (u8)vector, lapic_id());
@@ -271,8 +301,8 @@ u32 iommu_unit_list(struct iommu_unit_info *out, u32 max)
 	for (u32 i = 0; i < n && i < max; i++) {
 		const struct iommu_unit *u = iommu.driver->unit(i);
 
-		out[i] = (struct iommu_unit_info){ u->mmio, u->broken, u->irqs, u->bits, u->flushes,
-						   u->faults };
+		out[i] = (struct iommu_unit_info){ u->mmio, u->broken,  u->irqs,
+						   u->bits, u->flushes, u->faults };
 	}
 	return n;
 }

@@ -37,6 +37,11 @@
 #define IRQ_MS 100
 #define COST_CALLS 512
 
+#define STORM_VECTOR 0x40 /* never delivered */
+#define STORM_FAULTS 2000u
+#define STORM_SERVED 64u /* in a window, as iommu_boot.c has it */
+#define STORM_WINDOW_NS 10000000ull
+
 static struct {
 	volatile u8 *regs;
 	u16 bdf;
@@ -190,6 +195,31 @@ static void test_forged(void)
 	irq_free((u8)vector);
 }
 
+/* Faults as fast as they can be made, and polled for each time: few of them may be served. */
+static void test_storm(void)
+{
+	struct iommu_unit_info before, after;
+	struct iommu_irq q;
+	struct iommu_msi m;
+	u64 start = time_ns(), windows;
+
+	if (iommu_irq_alloc(edu.bdf, 1, &q) ||
+	    iommu_irq_route(&q, 0, STORM_VECTOR, lapic_id(), &m) || iommu_irq_block(&q, 0) ||
+	    !iommu_unit_list(&before, 1))
+		return;
+	set_msi(&m);
+	for (u32 i = 0; i < STORM_FAULTS; i++) {
+		mmio_write32(edu.regs + EDU_RAISE, 1);
+		mmio_write32(edu.regs + EDU_ACK, ~0u);
+		iommu_poll();
+	}
+	windows = (time_ns() - start) / STORM_WINDOW_NS + 2;
+	(void)iommu_unit_list(&after, 1); /* there was one before */
+	report("fault storm limited", after.faults - before.faults <= windows * STORM_SERVED);
+	report("fault storm recorded", after.faults - before.faults >= STORM_SERVED);
+	iommu_irq_free(&q);
+}
+
 /* Ticks of one of n calls that map or unmap size bytes each, a device being attached. */
 static u64 cost(bool map, u64 size, u32 n)
 {
@@ -274,6 +304,7 @@ void selftest_iommu(void)
 	test_dma();
 	test_irqs();
 	test_forged();
+	test_storm();
 	test_costs();
 	report("detached", !iommu_detach(edu.bdf) && iommu_domain_destroy(edu.domain) == 0);
 	report("detached device blocked", !reaches(IOVA) && filled(0));

@@ -15,10 +15,11 @@ STEPS = (
     "quarantine blocks", "unmapped write blocked", "physical address blocked", "mapped",
     "write to a read-only page blocked", "mapped page translated", "unmapped",
     "page taken away blocked", "interrupt delivered", "interrupt blocked",
-    "interrupt routed again", "interrupt freed", "interrupt of another blocked", "detached", "detached device blocked",
+    "interrupt routed again", "interrupt freed", "interrupt of another blocked",
+    "fault storm limited", "detached", "detached device blocked",
 )
 RECORDED = ("unmapped write recorded", "write to a read-only page recorded",
-            "page taken away recorded")
+            "page taken away recorded", "fault storm recorded")
 
 
 def selftest(t, iommu, steps, **options):
