@@ -397,6 +397,10 @@ static int attach(struct assigned *a, char *why, size_t why_size)
 	u16 bdf = a->v.info.bdf;
 	int rc = iommu_check(bdf, why, why_size);
 
+	if (!rc && iommu_domain_of(bdf)) {
+		fmt_snprintf(why, why_size, "another VM, or the host itself, has it");
+		rc = -EBUSY;
+	}
 	if (!rc)
 		rc = get_domain(a->vm, why, why_size);
 	if (rc)

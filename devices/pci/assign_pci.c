@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Functions that the configuration names by address.
+ * Functions that the configuration names by address: what the scan found, or a VF.
  */
 #include "devices/pci/assign_pci.h"
 
 #include "devices/pci/assign.h"
 #include "devices/platform/pc.h"
+#include "devices/sriov/nvme/nvme_pf.h"
 #include "guest/vm/vm.h"
 #include "iommu/iommu.h"
 #include "kernel/base/err.h"
@@ -18,20 +19,22 @@
 static int add(struct vm *vm, const char *name, char *why, size_t why_size)
 {
 	struct assign_request r = { .ops = NULL };
-	char text[120] = "no such function";
+	char text[120] = "";
 	const struct pci_func *f = NULL;
-	int rc = -ENOENT;
-	u16 bdf;
+	int rc = 0;
+	u16 bdf = 0;
 
 	if (value_pci((struct slice){ name, strlen(name) }, &bdf))
 		f = pci_lookup(bdf);
 	if (f)
 		rc = pci_isolated(pci_cfg_host(), pci_list_host(), (u32)(f - pci_func(0)), false,
 				  text, sizeof(text));
-	if (!rc)
+	if (f && !rc)
 		rc = assign_info_function(pci_cfg_host(), f, &r.info, text, sizeof(text));
-	if (!rc)
+	if (f && !rc)
 		rc = assign_add(vm, &r, text, sizeof(text));
+	if (!f)
+		rc = nvme_vf_add(vm, bdf, text, sizeof(text));
 	if (rc)
 		fmt_snprintf(why, why_size, "pci = %s: %s", name, text);
 	return rc;

@@ -124,7 +124,10 @@ static void check_nic(struct config *c, u32 n, config_error_fn error, void *ctx)
 	}
 }
 
-/* Who, before VM v's function n, claims the same PCI function? NULL: nobody. */
+/*
+ * Who, before VM v's function n, claims the same PCI function? NULL: nobody. VMs of which one is
+ * started by hand may name the same: whoever starts first has it.
+ */
 static const char *pci_owner(const struct config *c, u32 v, u32 n)
 {
 	const char *addr = c->vm[v].pci[n];
@@ -139,7 +142,8 @@ static const char *pci_owner(const struct config *c, u32 v, u32 n)
 	}
 	for (u32 i = 0; i <= v; i++) {
 		for (u32 j = 0; j < (i == v ? n : c->vm[i].npci); j++) {
-			if (strcmp(c->vm[i].pci[j], addr) == 0)
+			if ((i == v || (c->vm[i].autostart && c->vm[v].autostart)) &&
+			    strcmp(c->vm[i].pci[j], addr) == 0)
 				return c->vm[i].name;
 		}
 	}

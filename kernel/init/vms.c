@@ -13,6 +13,7 @@
 #include "devices/platform/pc_virtio.h"
 #include "devices/sriov/igb/igb_guest.h"
 #include "devices/sriov/nics.h"
+#include "devices/sriov/nvme/nvme_pf.h"
 #include "devices/sriov/uplink.h"
 #include "guest/vm/vm.h"
 #include "kernel/base/atomic.h"
@@ -124,6 +125,7 @@ int vms_init(const struct boot_info *b, char *text, size_t size)
 	assign_pci_init();
 	(void)nics_init(&config); /* what does not start is said, and its guests will say so */
 	igb_guest_init();
+	nvme_pfs_init(&config);
 	uplink_init(&config);
 	err = control_init(&config, platform_tables());
 	if (err)

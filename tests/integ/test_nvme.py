@@ -5,6 +5,7 @@ import hashlib
 import itertools
 
 from lib import guests, paths
+from lib.ctl import CtlError
 from lib.registry import test
 
 NEEDS = ("godwit.elf", "guest/vmlinuz-stock", "guest/initrd-assign.img")
@@ -109,3 +110,85 @@ def refused_without_iommu(t):
 def refused_without_interrupt_remapping(t):
     m = machine(t, "intel-iommu,intremap=off", "bus=rp0", "01:00.0")
     m.com1.expect(r"vm g1: not started: .*the IOMMU does not remap interrupts", timeout=40)
+
+
+# ---- virtual functions ----------------------------------------------------------------------
+
+VF_DEVICES = ("-device", "nvme-subsys,id=s0",
+              "-drive", "if=none,id=d0,format=raw,file=disk.img")
+VF_QUEUES = "sriov_max_vfs=2,sriov_vq_flexible=4,sriov_vi_flexible=2"
+VF_NAMESPACE = ("-device", "nvme-ns,drive=d0,nsid=1,shared=on")
+
+
+def vf_machine(t, sections, *, iommu="intel-iommu,intremap=on", where="bus=rp0"):
+    """A host with an NVMe controller that has virtual functions."""
+    directory = t.dir / "m"
+    directory.mkdir(parents=True, exist_ok=True)
+    with open(directory / "disk.img", "wb") as f:
+        f.truncate(DISK_MIB << 20)
+    return t.machine(
+        config=guests.host_config(*sections), iommu=iommu, memory=1024,
+        modules={"vmlinuz": paths.GUEST / "vmlinuz-stock",
+                 "initrd.img": paths.GUEST / "initrd-assign.img"},
+        devices=("-device", "pcie-root-port,id=rp0,chassis=1,slot=1", *VF_DEVICES,
+                 "-device", f"nvme,serial=one,subsys=s0,{VF_QUEUES},{where}", *VF_NAMESPACE))
+
+
+def vf_section(name, bdf, autostart="no"):
+    section = guests.vm_section(name, cpus=1, memory="192M", more=f"pci = {bdf}\n")
+    return section.replace("autostart = yes", f"autostart = {autostart}")
+
+
+def vf_disk(m, name):
+    """The prompt of a guest, its VF's disk there."""
+    guests.attach(m, name)
+    guests.shell(m)
+    assert int(ask(m, "cat /sys/block/nvme0n1/size")) == DISK_MIB << 11
+
+
+def vf_read(m):
+    return ask(m, "echo 3 >/proc/sys/vm/drop_caches; "
+                  f"dd if=/dev/nvme0n1 bs=1M count={DATA_MIB} 2>/dev/null | sha256sum").split()[0]
+
+
+def vf_changes_owner(t, bdf, **options):
+    """Written by one guest through a VF, read by the next owner of the same VF; then both VFs
+    at once."""
+    other = bdf[:-1] + str(int(bdf[-1]) + 1)
+    m = vf_machine(t, (vf_section("one", bdf, "yes"), vf_section("two", bdf),
+                       vf_section("three", other)), **options)
+    guests.wait_console(m, timeout=60)
+    assert "VFs, 2 queue pairs and 1 interrupts each" in m.com1.text, m.com1.text
+    vf_disk(m, "one")
+    want = ask(m, f"dd if=/dev/urandom of=/tmp/f bs=1M count={DATA_MIB} 2>/dev/null && "
+                  "dd if=/tmp/f of=/dev/nvme0n1 bs=1M 2>/dev/null && sync && "
+                  "sha256sum </tmp/f").split()[0]
+    assert vf_read(m) == want
+    guests.check_clean(m)
+    guests.leave(m)
+    try:
+        m.ctl.request("vm start two")
+        raise AssertionError("a VF with two owners")
+    except CtlError as e:
+        assert "another VM" in e.text + m.com1.text, e.text
+    with open(t.dir / "m/disk.img", "rb") as f:
+        assert hashlib.sha256(f.read(DATA_MIB << 20)).hexdigest() == want
+    m.ctl.request("vm stop one")
+    for name in ("two", "three"):
+        m.ctl.request(f"vm start {name}")
+        vf_disk(m, name)
+        assert vf_read(m) == want
+        guests.check_clean(m)
+        guests.leave(m)
+    faults = [r for r in m.ctl.request("iommu") if r.get("type")]
+    assert not faults, faults
+
+
+@test(timeout=300, needs=NEEDS, cores=2)
+def vf(t):
+    vf_changes_owner(t, "01:00.1")
+
+
+@test(timeout=300, needs=NEEDS, cores=2)
+def vf_amdvi(t):
+    vf_changes_owner(t, "00:06.1", iommu="amd-iommu,intremap=on,pt=off", where="addr=6")

@@ -391,6 +391,8 @@ TEST(clashes)
 		  "7: [vm web] pci: 01:00.0 is taken by [n], each can have one owner");
 	one_error(VM("pci = 2:0.0\n[vm b]\nmemory=4M\nkernel=k\npci = 3:0.0, 02:00.0\n"),
 		  "8: [vm b] pci: 02:00.0 is taken by [web], each can have one owner");
+	CHECK_EQ(parse(VM("pci = 2:0.0\n[vm b]\nmemory=4M\nkernel=k\npci = 2:0.0\n"
+			  "autostart = no\n")), 0);
 	one_error("[vm a]\nrole=courier\nmemory=4M\nkernel=k\nip=1.2.3.4/8\npsk=p\n"
 		  "net0=pv mac=52:54:00:00:00:01\n"
 		  "[vm b]\nrole=courier\nmemory=4M\nkernel=k\nip=1.2.3.4/8\npsk=p\n"
