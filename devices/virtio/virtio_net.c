@@ -171,7 +171,9 @@ static bool transmit(struct virtio_net *n, unsigned pair, const struct virtq_cha
 	return !n->waiting;
 }
 
-/* Is a queue that is dry to be looked at again instead of kicking? Not when polling found nothing. */
+/*
+ * Is a queue that is dry to be looked at again instead of kicking? Not when polling found nothing.
+ */
 static bool keep_polling(struct virtio_net *n, bool found)
 {
 	if (n->streak < VIRTIO_NET_STREAK)

@@ -187,8 +187,8 @@ static void serve_requests(struct vcpu *v)
 /* Halted: does anything end the halt? APM vol. 3 HLT. */
 static bool wakes_up(struct vcpu *v)
 {
-	if (v->state == VCPU_HALTED &&
-	    (v->nmi_pending || ((v->regs.rflags & RFLAGS_IF) && v->irq_ops->pending(v->lapic) >= 0)))
+	if (v->state == VCPU_HALTED && (v->nmi_pending || ((v->regs.rflags & RFLAGS_IF) &&
+							   v->irq_ops->pending(v->lapic) >= 0)))
 		v->state = VCPU_RUN;
 	return v->state == VCPU_RUN;
 }

@@ -287,10 +287,11 @@ static void mb2_module(const struct parse *p, struct reader *r)
 static void mb2_rsdp(struct boot_info *b, struct reader *r)
 {
 	u32 n = (u32)min_u64(reader_left(r), sizeof(b->rsdp));
+	const u8 *rsdp = reader_bytes(r, n);
 
-	if (n < 20 || n <= b->rsdp_len)
+	if (!rsdp || n < 20 || n <= b->rsdp_len)
 		return;
-	memcpy(b->rsdp, reader_bytes(r, n), n);
+	memcpy(b->rsdp, rsdp, n);
 	b->rsdp_len = n;
 }
 
