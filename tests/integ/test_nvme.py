@@ -164,6 +164,7 @@ def vf_changes_owner(t, bdf, **options):
                   "dd if=/tmp/f of=/dev/nvme0n1 bs=1M 2>/dev/null && sync && "
                   "sha256sum </tmp/f").split()[0]
     assert vf_read(m) == want
+    assert vectors(m) > 0
     guests.check_clean(m)
     guests.leave(m)
     try:
