@@ -89,8 +89,8 @@ void svm_event_entry(struct hvm_vcpu *v)
 void svm_virq_exit(struct hvm_vcpu *v)
 {
 	/*
-	 * Still there, and the guest has not moved: the exit came before the delivery. QEMU's emulation
-	 * also leaves it there when the delivery faulted.
+	 * Still there, and the guest has not moved: the exit came before the delivery. QEMU's
+	 * emulation also leaves it there when the delivery faulted.
 	 */
 	if ((v->vmcb->int_ctl & SVM_V_IRQ) && v->vmcb->rip == v->virq_rip)
 		v->event = v->virq;

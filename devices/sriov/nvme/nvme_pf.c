@@ -126,7 +126,8 @@ int nvme_vf_add(struct vm *vm, u16 bdf, char *why, size_t why_size)
 		return -ENOENT;
 	}
 	if (v->vm || v->lost) {
-		fmt_snprintf(why, why_size, v->vm ? "another VM has it" : "it does not go off line");
+		fmt_snprintf(why, why_size,
+			     v->vm ? "another VM has it" : "it does not go off line");
 		return -EBUSY;
 	}
 	rc = bring_online(v, why, why_size);
@@ -237,7 +238,8 @@ static void start(const struct pci_func *f)
 	p = count < PFS_MAX ? kalloc(hv_owner(), sizeof(*p)) : NULL;
 	if (!p) {
 		log_err("nvme %02x:%02x.%u: not used: %s", PCI_BUS(f->bdf), PCI_DEV(f->bdf),
-			PCI_FN(f->bdf), count < PFS_MAX ? "no memory" : "the host drives 4 already");
+			PCI_FN(f->bdf),
+			count < PFS_MAX ? "no memory" : "the host drives 4 already");
 		return;
 	}
 	p->func = f;
