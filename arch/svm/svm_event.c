@@ -8,7 +8,7 @@
 
 #define RFLAGS_TF BIT(8)
 #define RFLAGS_IF BIT(9)
-#define DR6_BS	  BIT(14)
+#define DR6_BS BIT(14)
 
 #define VECTOR_DB 1
 
@@ -121,7 +121,7 @@ static void iret_seen(struct hvm_vcpu *v, struct hvm_exit *x, struct hvm_regs *r
 
 static void step_seen(struct hvm_vcpu *v, struct hvm_exit *x)
 {
-	v->nmi &= (u8)~(SVM_NMI_STEP | SVM_NMI_BLOCKED);
+	v->nmi &= (u8) ~(SVM_NMI_STEP | SVM_NMI_BLOCKED);
 	if (v->saved_tf)
 		return; /* the guest single-steps too: the trap is also its own */
 	v->vmcb->dr6 &= ~DR6_BS;

@@ -181,7 +181,7 @@ static bool keep_polling(struct virtio_net *n, bool found)
 	if (found)
 		n->env.timer(n->env.ctx, VIRTIO_NET_POLL_NS);
 	else
-		n->streak = 0;
+		n->streak -= 2; /* a pause: soon back, unless it listens from now on */
 	return found;
 }
 
@@ -253,7 +253,7 @@ static void kick(struct virtio_dev *d, unsigned queue)
 		return;
 	} else if (queue % 2) {
 		n->pending |= 1u << queue / 2;
-		n->streak++;
+		n->streak += n->streak < VIRTIO_NET_STREAK;
 		if (!n->stopped)
 			transmit_pending(n, true);
 	} else if (n->dry) {
@@ -399,7 +399,7 @@ static enum net_drop be_send(void *ctx, const struct frame *f)
 		rc = receive(n, queue, f);
 	if (!rc) {
 		n->received |= 1u << pair;
-		n->streak -= n->streak > 0;
+		n->streak -= (u32)min_u64(n->streak, 2);
 	}
 	return rc == NET_DROP_BUFFER ? no_buffer(n) : rc;
 }

@@ -70,7 +70,7 @@ struct virtio_net {
 	struct virtio_net_env env;
 	struct virtio_net_scratch *scratch;
 	struct virtio_net_config cfg;
-	u32 streak;	  /* kicks to send, less frames received */
+	u32 streak;	  /* kicks to send, less twice the frames received */
 	u32 pending;	  /* bit per pair: its transmit queue has or may have work */
 	u32 received;	  /* bit per pair: chains pushed, not flushed */
 	bool stopped;	  /* nothing of the guest's is touched: paused, or going away */
