@@ -389,8 +389,9 @@ TEST(clashes)
 	CHECK_EQ(parse(VM("net0 = vf nic=n mac=52:54:00:00:00:01\n" NIC)), 0);
 	one_error(NIC VM("pci = 1:0.0\n"),
 		  "7: [vm web] pci: 01:00.0 is taken by [n], each can have one owner");
-	one_error(VM("pci = 2:0.0\n[vm b]\nmemory=4M\nkernel=k\npci = 3:0.0, 02:00.0\n"),
-		  "8: [vm b] pci: 02:00.0 is taken by [web], each can have one owner");
+	one_error(VM("pci = 2:0.0\nautostart = yes\n[vm b]\nmemory=4M\nkernel=k\n"
+		     "autostart = yes\npci = 3:0.0, 02:00.0\n"),
+		  "10: [vm b] pci: 02:00.0 is taken by [web], each can have one owner");
 	CHECK_EQ(parse(VM("pci = 2:0.0\n[vm b]\nmemory=4M\nkernel=k\npci = 2:0.0\n"
 			  "autostart = no\n")), 0);
 	one_error("[vm a]\nrole=courier\nmemory=4M\nkernel=k\nip=1.2.3.4/8\npsk=p\n"
