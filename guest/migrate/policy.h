@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * When a live migration goes over to stop-and-copy, slows the guest or gives up: a function of
+ * what the passes so far have shown.
+ */
+#ifndef GUEST_MIGRATE_POLICY_H
+#define GUEST_MIGRATE_POLICY_H
+
+#include "kernel/base/compiler.h"
+#include "kernel/base/types.h"
+
+/* What the operator allows. */
+struct mig_limits {
+	u64 downtime_ns;     /* goal: stop only when what is left takes no longer */
+	u64 downtime_max_ns; /* after the last pass: stop if it takes no longer, else abort */
+	u64 bytes_per_s;     /* rate limit of the stream, 0: none */
+	u32 passes;	     /* at most, before the stop */
+	u32 slowest;	     /* the guest may be slowed to 1/slowest of its rate of writing; 1: not */
+};
+
+/* One pass, which has just been sent. */
+struct mig_pass {
+	u32 pass;    /* from 1 */
+	u64 bytes;   /* of stream in this pass */
+	u64 ns;	     /* it took */
+	u64 left;    /* pages written meanwhile, to be sent by the next pass */
+	u64 before;  /* pages at its own begin */
+	u64 fixed_ns; /* of the stop, whatever is left: device state, answer of the receiver */
+};
+
+enum mig_step {
+	MIG_CONTINUE, /* another pass, vCPUs run */
+	MIG_STOP,     /* park the vCPUs and send the rest */
+	MIG_ABORT,    /* it does not get any better */
+};
+
+struct mig_verdict {
+	enum mig_step step;
+	u64 downtime_ns; /* that a stop now would take, estimated */
+	u64 bytes_per_s; /* what the stream carries */
+	u64 page_ns;	 /* the VM waits so long for each first write to a page in a pass, 0: not */
+};
+
+/** mig_policy_defaults() - limits for a link of 1 Gb/s. */
+struct mig_limits mig_policy_defaults(void);
+
+/** mig_policy() - verdict after a pass. 'slow' is the caller's memory of how much the guest is
+ * slowed, 0 before the first pass. */
+struct mig_verdict mig_policy(const struct mig_limits *l, const struct mig_pass *p, u32 *slow);
+
+#endif
