@@ -147,15 +147,21 @@ struct hvm_event {
 	u32 error;
 };
 
+/* A feature of the CPU that the backend looks for. */
+struct hvm_feature {
+	const char *name;
+	const char *without; /* what is done when it is absent; NULL: the CPU is refused */
+	u64 mask;	     /* mask and word are the backend's own */
+	u8 word;
+};
+
 /* What the CPU offers, for 'host' and for decisions above arch/. */
 struct hvm_caps {
 	const char *name; /* "svm", "vmx" */
-	bool next_rip;	  /* exits carry the instruction length */
-	bool decode_assist;
-	bool page_1g;
 	bool vendor_amd;
-	u32 asids;
-	char text[160]; /* one line of features in words */
+	const struct hvm_feature *feature;
+	u32 features;
+	u64 absent; /* bit i: feature[i] is not there */
 };
 
 struct hvm_vm_config {

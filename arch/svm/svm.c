@@ -10,16 +10,16 @@
 #include "arch/x86/msr.h"
 #include "kernel/base/atomic.h"
 #include "kernel/base/err.h"
-#include "kernel/base/fmt.h"
 #include "kernel/base/str.h"
 #include "kernel/core/frames.h"
 
 #define CPUID_SVM	 0x8000000au
 #define CPUID_EXT	 0x80000001u
 #define EXT_ECX_SVM	 BIT(2)
+#define EXT_EDX_1G	 BIT(26)
+#define EXT_EDX_RDTSCP	 BIT(27)
 #define SVM_EDX_NP	 BIT(0)
 #define SVM_EDX_NRIPS	 BIT(3)
-#define SVM_EDX_FLUSH	 BIT(6)
 #define SVM_EDX_DECODE	 BIT(7)
 #define SVM_EDX_PAUSE	 BIT(10)
 #define MSR_VM_CR	 0xc0010114u
@@ -37,12 +37,26 @@ struct svm_features svm_features;
 /* All ports exit, for every VM: §15.10.1. */
 static u8 iopm[SVM_IOPM_SIZE] ALIGNED(4096);
 
+/* npt_fmt, less what this CPU lacks. */
+static struct pgfmt stage2_fmt;
+
+/* word: 0 EDX of CPUID_SVM, 1 EDX of CPUID_EXT */
+static const struct hvm_feature features[] = {
+	{ "nested paging", NULL, SVM_EDX_NP, 0 },
+	{ "next RIP", "instructions are decoded for their length", SVM_EDX_NRIPS, 0 },
+	{ "decode assists", "instructions are fetched from guest memory", SVM_EDX_DECODE, 0 },
+	{ "pause filter", "the time slice ends spinning", SVM_EDX_PAUSE, 0 },
+	{ "1 GiB pages", "smaller pages", EXT_EDX_1G, 1 },
+	{ "RDTSCP in guests", "#UD", EXT_EDX_RDTSCP, 1 },
+};
+
 static int svm_probe(struct hvm_caps *caps, char *why, size_t why_size)
 {
-	struct cpuid_regs r = cpuid(0x80000000u, 0);
+	struct cpuid_regs r = cpuid(0x80000000u, 0), ext;
 	u64 vm_cr = 0;
 
-	if (r.eax < CPUID_SVM || !(cpuid(CPUID_EXT, 0).ecx & EXT_ECX_SVM)) {
+	ext = cpuid(CPUID_EXT, 0);
+	if (r.eax < CPUID_SVM || !(ext.ecx & EXT_ECX_SVM)) {
 		str_copy(why, why_size, "the CPU has no SVM");
 		return -ENOTSUP;
 	}
@@ -57,18 +71,16 @@ static int svm_probe(struct hvm_caps *caps, char *why, size_t why_size)
 	}
 	svm_features = (struct svm_features){ .next_rip = (r.edx & SVM_EDX_NRIPS) != 0,
 					      .decode_assist = (r.edx & SVM_EDX_DECODE) != 0,
-					      .flush_by_asid = (r.edx & SVM_EDX_FLUSH) != 0,
 					      .pause_filter = (r.edx & SVM_EDX_PAUSE) != 0,
 					      .asids = r.ebx };
-	*caps = (struct hvm_caps){ .name = "svm", .next_rip = svm_features.next_rip,
-				   .decode_assist = svm_features.decode_assist,
-				   .page_1g = cpu_features()->page_1g, .vendor_amd = true,
-				   .asids = r.ebx };
-	fmt_snprintf(
-		caps->text, sizeof(caps->text),
-		"nested paging, %u ASIDs, next RIP %s, decode assists %s, pause filter %s",
-		r.ebx, caps->next_rip ? "yes" : "no", caps->decode_assist ? "yes" : "no",
-		svm_features.pause_filter ? "yes" : "no");
+	*caps = (struct hvm_caps){ .name = "svm", .vendor_amd = true, .feature = features,
+				   .features = ARRAY_SIZE(features) };
+	for (u32 i = 0; i < ARRAY_SIZE(features); i++)
+		if (!((features[i].word ? ext.edx : r.edx) & features[i].mask))
+			caps->absent |= BIT(i);
+	stage2_fmt = npt_fmt;
+	if (!(ext.edx & EXT_EDX_1G))
+		stage2_fmt.leaf_levels &= (u8)~BIT(3);
 	memset(iopm, 0xff, sizeof(iopm));
 	return 0;
 }
@@ -270,7 +282,7 @@ static HOT void svm_run(struct hvm_vcpu *v, struct hvm_regs *regs, const u32 *ki
 
 const struct hvm_ops svm_ops = {
 	.name = "svm",
-	.stage2_fmt = &npt_fmt,
+	.stage2_fmt = &stage2_fmt,
 	.probe = svm_probe,
 	.cpu_on = svm_cpu_on,
 	.cpu_off = svm_cpu_off,

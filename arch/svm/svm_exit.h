@@ -12,7 +12,6 @@
 struct svm_features {
 	bool next_rip;
 	bool decode_assist;
-	bool flush_by_asid;
 	bool pause_filter;
 	u32 asids;
 };

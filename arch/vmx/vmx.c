@@ -11,7 +11,6 @@
 #include "arch/x86/msr.h"
 #include "kernel/base/atomic.h"
 #include "kernel/base/err.h"
-#include "kernel/base/fmt.h"
 #include "kernel/base/str.h"
 #include "kernel/core/frames.h"
 #include "kernel/core/log.h"
@@ -39,7 +38,6 @@
 #define INV_ONE 1ull
 #define INV_ALL 2ull
 
-#define VPIDS	     65535u
 #define LOOP_GAP     128u  /* TSC ticks between two PAUSEs of one loop */
 #define LOOP_WINDOW  4096u /* TSC ticks that a loop may last */
 #define TIMER_MS     5u	   /* longest stay in the guest without an exit */
@@ -83,23 +81,6 @@ static void make_format(void)
 		stage2_fmt.accessed = stage2_fmt.dirty = 0;
 }
 
-static void report(struct hvm_caps *caps)
-{
-	*caps = (struct hvm_caps){ .name = "vmx", .next_rip = true, .decode_assist = true,
-				   .page_1g = vmx_ctls.ept_1g,
-				   .asids = vmx_ctls.vpid ? VPIDS : 1 };
-	fmt_snprintf(caps->text, sizeof(caps->text),
-		     "EPT, unrestricted guest, VPID %s, 1 GiB pages %s, A/D bits %s, "
-		     "preemption timer %s, pause loops %s",
-		     vmx_ctls.vpid ? "yes" : "no", vmx_ctls.ept_1g ? "yes" : "no",
-		     vmx_ctls.ept_ad ? "yes" : "no", vmx_ctls.preemption_timer ? "yes" : "no",
-		     vmx_ctls.pause_loop ? "yes" : "no");
-	for (u32 i = 0; vmx_ctls_feature(i); i++)
-		if (vmx_ctls.absent & BIT(i))
-			log_info("vmx: no %s: %s", vmx_ctls_feature(i)->name,
-				 vmx_ctls_feature(i)->without);
-}
-
 static int vmx_probe(struct hvm_caps *caps, char *why, size_t why_size)
 {
 	struct vmx_msrs m = { 0 };
@@ -123,7 +104,8 @@ static int vmx_probe(struct hvm_caps *caps, char *why, size_t why_size)
 	if (rc)
 		return rc;
 	make_format();
-	report(caps);
+	*caps = (struct hvm_caps){ .name = "vmx", .feature = vmx_features,
+				   .features = VMX_FEATURES, .absent = vmx_ctls.absent };
 	return 0;
 }
 

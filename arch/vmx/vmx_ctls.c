@@ -14,11 +14,10 @@ enum { W_PIN, W_PROC, W_PROC2, W_EXIT, W_ENTRY, W_EPT, WORDS };
 #define REGION_WB    (6ull << 50)
 #define TIMER_SHIFT  MASK(4, 0)	  /* misc */
 
-#define REQUIRED(w, m, n) { .name = (n), .mask = (m), .word = (w), .kind = VMX_REQUIRED }
-#define OPTIONAL(w, m, n, wo) \
-	{ .name = (n), .without = (wo), .mask = (m), .word = (w), .kind = VMX_OPTIONAL }
+#define REQUIRED(w, m, n)     { .name = (n), .mask = (m), .word = (w) }
+#define OPTIONAL(w, m, n, wo) { .name = (n), .without = (wo), .mask = (m), .word = (w) }
 
-static const struct vmx_feature features[] = {
+const struct hvm_feature vmx_features[VMX_FEATURES] = {
 	REQUIRED(W_PROC, VMX_PROC_SECONDARY, "secondary controls"),
 	REQUIRED(W_PROC2, VMX_PROC2_EPT, "extended page tables"),
 	REQUIRED(W_PROC2, VMX_PROC2_UNRESTRICTED, "unrestricted guest"),
@@ -56,7 +55,7 @@ static const struct vmx_feature features[] = {
 	OPTIONAL(W_PROC2, VMX_PROC2_INVPCID, "INVPCID in guests", "#UD"),
 };
 
-STATIC_ASSERT(ARRAY_SIZE(features) > 24 && ARRAY_SIZE(features) <= 64, "absent is a bit set");
+STATIC_ASSERT(VMX_FEATURES <= 64, "absent is a bit set");
 
 /* What may not be forced on, as no one above handles it; and what must be switchable. */
 static const struct {
@@ -108,13 +107,13 @@ int vmx_ctls_compute(const struct vmx_msrs *m, struct vmx_ctls *out, char *why, 
 		return refuse(why, why_size, "VMX whose VMCS is not in %s memory", "write-back");
 	if (m->basic & ADDRESS_32)
 		return refuse(why, why_size, "VMX with structures below %s only", "4 GiB");
-	for (u32 i = 0; i < ARRAY_SIZE(features); i++) {
-		const struct vmx_feature *f = &features[i];
+	for (u32 i = 0; i < VMX_FEATURES; i++) {
+		const struct hvm_feature *f = &vmx_features[i];
 
 		if ((allowed1[f->word] & f->mask) == f->mask) {
 			if (f->word != W_EPT)
 				word[f->word] |= (u32)f->mask;
-		} else if (f->kind == VMX_REQUIRED) {
+		} else if (!f->without) {
 			return refuse(why, why_size, "VMX without %s", f->name);
 		} else {
 			absent |= BIT(i);
@@ -141,9 +140,4 @@ int vmx_ctls_compute(const struct vmx_msrs *m, struct vmx_ctls *out, char *why, 
 		.timer_shift = (u8)(m->misc & TIMER_SHIFT), .absent = absent,
 	};
 	return 0;
-}
-
-const struct vmx_feature *vmx_ctls_feature(u32 i)
-{
-	return i < ARRAY_SIZE(features) ? &features[i] : NULL;
 }

@@ -6,6 +6,7 @@
 #ifndef ARCH_VMX_VMX_CTLS_H
 #define ARCH_VMX_VMX_CTLS_H
 
+#include "arch/hvm.h"
 #include "arch/vmx/vmcs.h"
 #include "kernel/base/compiler.h"
 #include "kernel/base/types.h"
@@ -25,18 +26,13 @@ struct vmx_ctls {
 	bool ept_ad, ept_2m, ept_1g;
 	bool invept_one, invvpid_one; /* else only all contexts at once */
 	u8 timer_shift;		      /* the preemption timer counts TSC >> this */
-	u64 absent;		      /* bit i: vmx_ctls_feature(i) is not there */
+	u64 absent;		      /* bit i: vmx_features[i] is not there */
 };
 
-enum vmx_feature_kind { VMX_REQUIRED, VMX_OPTIONAL };
+#define VMX_FEATURES 35
 
-struct vmx_feature {
-	const char *name;
-	const char *without; /* optional ones: what is done instead */
-	u64 mask;
-	u8 word; /* private */
-	u8 kind; /* enum vmx_feature_kind */
-};
+/* word: 0 pin, 1 and 2 processor-based, 3 exit, 4 entry, 5 EPT and VPID */
+extern const struct hvm_feature vmx_features[VMX_FEATURES];
 
 /**
  * vmx_ctls_compute() - the control words for these MSRs. -ENOTSUP, with the reason in why and
@@ -44,8 +40,5 @@ struct vmx_feature {
  */
 int MUST_CHECK vmx_ctls_compute(const struct vmx_msrs *m, struct vmx_ctls *out, char *why,
 				size_t why_size);
-
-/** vmx_ctls_feature() - row i of the feature table, NULL after its end. */
-const struct vmx_feature *vmx_ctls_feature(u32 i);
 
 #endif

@@ -20,6 +20,7 @@
 #define ACCOUNTS_SHOWN 48 /* hypervisor and VMs: 1 + VM_MAX, and some */
 
 static const struct config *config;
+static void (*show_more)(struct ctl_out *out);
 
 static int run_version(struct ctl_out *out, const struct ctl_args *args)
 {
@@ -71,7 +72,14 @@ static int run_host(struct ctl_out *out, const struct ctl_args *args)
 		ctl_cell_num(out, s.switches);
 		ctl_cell_num(out, s.stolen);
 	}
+	if (show_more)
+		show_more(out);
 	return 0;
+}
+
+void ctl_host_more(void (*show)(struct ctl_out *out))
+{
+	show_more = show;
 }
 
 /* ---- mem -------------------------------------------------------------------------------- */

@@ -23,6 +23,7 @@
 #include "kernel/core/bootmod.h"
 #include "kernel/core/cmdline.h"
 #include "kernel/core/config.h"
+#include "kernel/core/ctl_host.h"
 #include "kernel/core/frames.h"
 #include "kernel/core/log.h"
 #include "kernel/core/percpu.h"
@@ -57,6 +58,14 @@ static void add_modules(const struct boot_info *b)
 		log_info("module %s: %lu KiB", modules.mod[i].name, modules.mod[i].len >> 10);
 }
 
+static void log_absent(void)
+{
+	for (u32 i = 0; i < caps.features; i++)
+		if (caps.absent & BIT(i))
+			log_info("%s: no %s: %s", caps.name, caps.feature[i].name,
+				 caps.feature[i].without);
+}
+
 static void choose_backend(void)
 {
 	char why[ARRAY_SIZE(backends)][96];
@@ -64,12 +73,35 @@ static void choose_backend(void)
 	for (u32 i = 0; i < ARRAY_SIZE(backends); i++) {
 		if (backends[i]->probe(&caps, why[i], sizeof(why[i])) == 0) {
 			backend = backends[i];
+			log_absent();
 			return;
 		}
 	}
 	for (u32 i = 0; i < ARRAY_SIZE(backends); i++)
 		log_warn("%s: %s", backends[i]->name, why[i]);
 	log_err("this machine can run no guests; control stays up");
+}
+
+static const struct ctl_column feature_columns[] = {
+	{ "name", "virtualisation feature", 32 },
+	{ "need", "need", 9 },
+	{ "state", "state", 7 },
+	{ "instead", "instead", 0 },
+};
+
+/* For 'host': what of the CPU the backend needs, uses, and does without. */
+static void show_features(struct ctl_out *out)
+{
+	ctl_table(out, "feature", feature_columns, ARRAY_SIZE(feature_columns));
+	for (u32 i = 0; backend && i < caps.features; i++) {
+		const struct hvm_feature *f = &caps.feature[i];
+		bool absent = caps.absent & BIT(i);
+
+		ctl_cell(out, "%s", f->name);
+		ctl_cell(out, "%s", f->without ? "optional" : "required");
+		ctl_cell(out, "%s", absent ? "absent" : "used");
+		ctl_cell(out, "%s", absent ? f->without : "");
+	}
 }
 
 static void config_line(void *ctx, const char *line)
@@ -130,9 +162,9 @@ int vms_init(const struct boot_info *b, char *text, size_t size)
 	err = control_init(&config, platform_tables());
 	if (err)
 		return err;
-	fmt_snprintf(text, size, "host %s, %s%s%s, %u VMs configured", config.host.name,
-		     backend ? caps.name : "no backend", backend ? ": " : "",
-		     backend ? caps.text : "", config.vms);
+	ctl_host_more(show_features);
+	fmt_snprintf(text, size, "host %s, %s, %u VMs configured", config.host.name,
+		     backend ? caps.name : "no backend", config.vms);
 	return 0;
 }
 

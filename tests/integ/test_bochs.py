@@ -29,6 +29,33 @@ def no_ept(t):
     refused(t, "core2_penryn_t9600", "VMX without extended page tables")
 
 
+def features(m):
+    return {r["name"]: (r["need"], r["state"], r["instead"])
+            for r in m.ctl.request("host", timeout=60) if r.get("row") == "feature"}
+
+
+@test(timeout=120)
+def features_of_vmx(t):
+    """'host' has one table: what is required, used, and done without."""
+    m = t.machine(bochs="corei5_arrandale_m520", smp=1, memory=256)
+    m.com1.expect("vmx: no EPT accessed and dirty bits: write protection", timeout=90)
+    m.com1.expect("Type help")
+    rows = features(m)
+    assert rows["unrestricted guest"] == ("required", "used", "")
+    assert rows["VPID"] == ("optional", "used", "")
+    assert rows["EPT accessed and dirty bits"] == ("optional", "absent", "write protection")
+
+
+@test(timeout=120)
+def features_of_svm(t):
+    m = t.machine(bochs="ryzen", smp=1, memory=256)
+    m.com1.expect("Type help", timeout=90)
+    rows = features(m)
+    assert rows["nested paging"] == ("required", "used", "")
+    assert rows["next RIP"] == ("optional", "used", "")
+    assert rows["decode assists"][:2] == ("optional", "absent")
+
+
 @test(timeout=200, needs=("godwit.elf", "guest-kernels/exit_port.elf", "guest-kernels/bystander.elf"))
 def firmware_left_vmx_off(t):
     """SeaBIOS does not touch IA32_FEATURE_CONTROL: it is ours to set and lock."""

@@ -27,7 +27,6 @@ static union {
 static const struct svm_features bare;
 static const struct svm_features full = { .next_rip = true,
 					  .decode_assist = true,
-					  .flush_by_asid = true,
 					  .pause_filter = true,
 					  .asids = 16 };
 
