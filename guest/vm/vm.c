@@ -51,7 +51,7 @@ size_t vm_console_input(struct vm *vm, const u8 *data, size_t len)
 
 u64 vm_ns(const struct vm *vm)
 {
-	if (vm->state == VM_PAUSED)
+	if (vm->state == VM_PAUSED || vm->state == VM_INCOMING)
 		return tsc_to_ns(vm->paused_at);
 	return tsc_to_ns(tsc_read() + vm->tsc_offset);
 }
@@ -175,23 +175,24 @@ static int build(struct vm *vm, char *why, size_t why_size)
 	return machine->build(vm, why, why_size);
 }
 
-/* Power-on state of everything, and the kernel in memory. All vCPUs parked. */
-static int power_on(struct vm *vm, char *why, size_t why_size)
+/* Power-on state of everything but RAM. All vCPUs parked. */
+static void power_on(struct vm *vm)
 {
 	vm->tsc_offset = 0 - tsc_read();
 	vm->paused_at = 0;
+	vm->moved = false;
 	atomic_store_relaxed(&vm->pending, 0);
 	for (u32 i = 0; i < vm->vcpus; i++)
 		vcpu_reset(vm->vcpu[i]);
 	machine->reset(vm);
-	return load_vm_kernel(vm, why, why_size);
 }
 
-int vm_start(struct vm *vm, char *why, size_t why_size)
+/* From OFF or FAILED to a machine in power-on state; with a kernel or to be filled by a stream. */
+static int begin(struct vm *vm, bool kernel, char *why, size_t why_size)
 {
 	int rc;
 
-	if (vm->state == VM_RUNNING || vm->state == VM_PAUSED) {
+	if (vm->state != VM_OFF && vm->state != VM_FAILED) {
 		fmt_snprintf(why, why_size, "vm %s is %s", vm->name, vm_state_name(vm->state));
 		return -EBUSY;
 	}
@@ -200,12 +201,32 @@ int vm_start(struct vm *vm, char *why, size_t why_size)
 	vm->state = VM_OFF;
 	rc = build(vm, why, why_size);
 	if (!rc)
-		rc = power_on(vm, why, why_size);
+		power_on(vm);
+	if (!rc && kernel)
+		rc = load_vm_kernel(vm, why, why_size);
 	if (rc) {
 		release(vm);
 		return rc;
 	}
 	vm->reason[0] = '\0';
+	return 0;
+}
+
+int vm_receive(struct vm *vm, char *why, size_t why_size)
+{
+	int rc = begin(vm, false, why, why_size);
+
+	if (!rc)
+		vm->state = VM_INCOMING;
+	return rc;
+}
+
+int vm_start(struct vm *vm, char *why, size_t why_size)
+{
+	int rc = begin(vm, true, why, why_size);
+
+	if (rc)
+		return rc;
 	vm->state = VM_RUNNING;
 	log_info("vm %s: started: %lu MiB, %u vCPUs, cpu %s", vm->name, vm->config->memory >> 20,
 		 vm->vcpus, vm->config->cpu);
@@ -277,25 +298,38 @@ int vm_pause(struct vm *vm, char *why, size_t why_size)
 	return 0;
 }
 
+int vm_devices_resume(struct vm *vm, char *why, size_t why_size)
+{
+	int rc = 0;
+
+	spin_lock(&vm->lock);
+	vm->tsc_offset = vm->paused_at - tsc_read();
+	if (vm->state == VM_PAUSED)
+		vm->state = VM_RUNNING;
+	for (u32 i = 0; i < vm->vcpus; i++)
+		backend->set_sys(vm->vcpu[i]->hv, HVM_TSC_OFFSET,
+				 vm->tsc_offset + vm->vcpu[i]->msr.tsc_adjust);
+	for (u32 i = 0; i < vm->vdevs && !rc; i++) {
+		const struct vdev *d = vm->vdev[i];
+
+		if (d->ops->resume)
+			rc = d->ops->resume(d->state);
+		if (rc)
+			fmt_snprintf(why, why_size, "%s%u of %s could not resume: %s", d->name,
+				     d->instance, vm->name, err_name(rc));
+	}
+	spin_unlock(&vm->lock);
+	return rc;
+}
+
 int vm_resume(struct vm *vm, char *why, size_t why_size)
 {
 	int rc = require_state(vm, VM_PAUSED, why, why_size);
 
 	if (rc)
 		return rc;
-	spin_lock(&vm->lock);
-	vm->tsc_offset = vm->paused_at - tsc_read();
-	vm->state = VM_RUNNING;
-	for (u32 i = 0; i < vm->vcpus; i++)
-		backend->set_sys(vm->vcpu[i]->hv, HVM_TSC_OFFSET,
-				 vm->tsc_offset + vm->vcpu[i]->msr.tsc_adjust);
-	for (u32 i = 0; i < vm->vdevs && !rc; i++)
-		if (vm->vdev[i]->ops->resume)
-			rc = vm->vdev[i]->ops->resume(vm->vdev[i]->state);
-	spin_unlock(&vm->lock);
+	rc = vm_devices_resume(vm, why, why_size);
 	if (rc) {
-		fmt_snprintf(why, why_size, "a device of %s could not resume: %s", vm->name,
-			     err_name(rc));
 		vm_fail(vm, NULL, "%s", why);
 		return rc;
 	}
@@ -310,8 +344,10 @@ int vm_reset(struct vm *vm, char *why, size_t why_size)
 	if (vm->state != VM_RUNNING && vm->state != VM_PAUSED)
 		return require_state(vm, VM_RUNNING, why, why_size);
 	rc = park_or_say(vm, why, why_size);
-	if (!rc)
-		rc = power_on(vm, why, why_size);
+	if (rc)
+		return rc;
+	power_on(vm);
+	rc = load_vm_kernel(vm, why, why_size);
 	if (rc)
 		return rc;
 	log_info("vm %s: reset%s%s", vm->name, vm->reason[0] ? ": " : "", vm->reason);
@@ -346,7 +382,8 @@ int vm_create(const struct config_vm *config, char *why, size_t why_size)
 	spin_init(&vm->ram_lock, LOCK_RAM, "ram");
 	str_copy(vm->name, sizeof(vm->name), config->name);
 	vm->index = i;
-	vm->config = config;
+	vm->own_config = *config;
+	vm->config = &vm->own_config;
 	vm->ops = backend;
 	vm->vendor_amd = vendor_amd;
 	vm->vcpus = config->cpus;
@@ -426,7 +463,8 @@ static void serve_all(void)
 
 const char *vm_state_name(u32 state)
 {
-	static const char *const names[] = { "off", "running", "paused", "failed" };
+	static const char *const names[] = { "off", "running", "paused", "failed",
+					     "incoming" };
 
 	return state < ARRAY_SIZE(names) ? names[state] : "?";
 }

@@ -24,8 +24,9 @@
  *  CREATED --start--> RUNNING <--pause/resume--> PAUSED
  *  RUNNING, PAUSED --stop, power-off--> OFF --start--> RUNNING
  *  RUNNING --guest error--> FAILED (kept for 'vm dump') --start--> RUNNING
+ *  OFF --vm_receive--> INCOMING (a stream fills it) --all there--> PAUSED --resume--> RUNNING
  */
-enum vm_state { VM_OFF, VM_RUNNING, VM_PAUSED, VM_FAILED };
+enum vm_state { VM_OFF, VM_RUNNING, VM_PAUSED, VM_FAILED, VM_INCOMING };
 
 /*
  * Lifetime: (c) set at creation, (r) reset by each start. Lock: (L) vm->lock, (P) all vCPUs parked.
@@ -34,7 +35,8 @@ struct vm {
 	struct spinlock lock;
 	u32 index;				/* slot in the table of VMs (c) */
 	char name[CONFIG_NAME_LEN];		/* (c) */
-	const struct config_vm *config;		/* (c) */
+	struct config_vm own_config;		/* (c) */
+	const struct config_vm *config;		/* that one (c) */
 	u32 state;				/* enum vm_state (L) */
 	char reason[160];			/* why it is OFF or FAILED (L) */
 	struct pool_owner owner;		/* its account in the frame pool */
@@ -56,6 +58,7 @@ struct vm {
 	void *machine;				/* devices/platform private (r) */
 	u64 tsc_offset;				/* VM time in ticks = host TSC + tsc_offset (P) */
 	u64 paused_at;				/* VM time in ticks when it was paused (P) */
+	bool moved;				/* it arrived by a stream: devices announce it (P) */
 	u32 pending;				/* VM_PENDING_*, atomic: work for the control CPU */
 };
 
@@ -125,6 +128,7 @@ struct vm *vm_at(u32 index);
  * Life cycle, called by control on the boot CPU, never from a vCPU loop. 'why' gets the reason
  * of a failure in words. All undo what they began when they fail.
  */
+/* vm_create() keeps a copy of config. */
 int MUST_CHECK vm_create(const struct config_vm *config, char *why, size_t why_size);
 int MUST_CHECK vm_delete(struct vm *vm, char *why, size_t why_size);
 int MUST_CHECK vm_start(struct vm *vm, char *why, size_t why_size);
@@ -132,5 +136,17 @@ int MUST_CHECK vm_stop(struct vm *vm, char *why, size_t why_size);
 int MUST_CHECK vm_pause(struct vm *vm, char *why, size_t why_size);
 int MUST_CHECK vm_resume(struct vm *vm, char *why, size_t why_size);
 int MUST_CHECK vm_reset(struct vm *vm, char *why, size_t why_size);
+
+/**
+ * vm_receive() - OFF to INCOMING: everything is built and in power-on state, RAM is zero, no kernel
+ * is loaded. vm_stop() undoes it. Context: as above.
+ */
+int MUST_CHECK vm_receive(struct vm *vm, char *why, size_t why_size);
+
+/**
+ * vm_devices_resume() - all devices check their fields and go on from the VM's clock, which stood at
+ * vm->paused_at. vCPUs parked. -EINVAL..., why says which device. NICs of an INCOMING VM stay still.
+ */
+int MUST_CHECK vm_devices_resume(struct vm *vm, char *why, size_t why_size);
 
 #endif
