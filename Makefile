@@ -123,6 +123,7 @@ help:
 	@echo 'make test       unit tests, lint, system tests'
 	@echo 'make test-long  the system tests that make test leaves out, too'
 	@echo 'make unit       unit tests only'
+	@echo 'make model      the handover of a guest, searched by spin'
 	@echo 'make iso lint fuzz bench clean'
 
 -include $(OBJS:.o=.d) $(HOST_OBJS:.o=.d) $(SHIM_OBJS:.o=.d) $(FUZZ_OBJS:.o=.d)

@@ -34,3 +34,4 @@ EDGE_SRCS += guest/vm/vcpu.c
 EDGE_SRCS += guest/vm/vm.c
 EDGE_SRCS += guest/vm/console.c
 EDGE_SRCS += guest/vm/ctl_vm.c
+PURE_SRCS += guest/migrate/handover.c

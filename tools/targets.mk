@@ -48,6 +48,10 @@ iso: $(B)/godwit.iso
 run: $(B)/godwit.elf guest-linux
 	@tools/run
 
+# The handover of a guest, searched by spin.
+model: | setup
+	@tests/model/run $(B)
+
 # ---- static checks: the analyzers' findings per file, then everything else ---------------
 LINT_LOGS := $(patsubst %.c,$(B)/lint/%.log,$(PURE_SRCS) $(EDGE_SRCS))
 LINT_CFLAGS := -std=gnu11 -I. -DGODWIT_VERSION=\"$(VERSION)\" -ffreestanding -mgeneral-regs-only \
@@ -85,5 +89,5 @@ test-long: setup
 	@$(MAKE) -s lint
 	@tests/run --long
 
-.PHONY: setup guest-linux iso run lint lint-quick test test-long demo bench
+.PHONY: setup model guest-linux iso run lint lint-quick test test-long demo bench
 .PRECIOUS: $(B)/guest/vmlinuz-%
