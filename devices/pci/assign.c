@@ -419,10 +419,14 @@ static int attach(struct assigned *a, char *why, size_t why_size)
 	return rc;
 }
 
-static int plug(struct assigned *a, u32 slot, char *why, size_t why_size)
+static int plug(struct assigned *a, char *why, size_t why_size)
 {
 	static const struct vdev_ops ops = { .reset = vdev_reset, .resume = vdev_resume };
+	u32 slot = 0;
 	int rc;
+
+	while (vpci_find(pc_pci(a->vm), 0, VPCI_DEVFN(ASSIGN_FIRST_DEV + slot, 0)))
+		slot++;
 
 	a->vdev = (struct vdev){ .name = "assigned", .instance = slot, .version = 1, .state = a,
 				 .ops = &ops };
@@ -480,7 +484,7 @@ int assign_add(struct vm *vm, const struct assign_request *r, char *why, size_t 
 	rc = attach(a, why, why_size);
 	if (rc)
 		goto out_free;
-	rc = plug(a, p->count, why, why_size);
+	rc = plug(a, why, why_size);
 	if (rc)
 		goto out_detach;
 	p->fn[p->count++] = a;
@@ -492,6 +496,32 @@ out_detach:
 out_free:
 	free_assigned(a);
 	return rc;
+}
+
+void assign_remove(struct assigned *a)
+{
+	struct vm_part *p = part_of(a->vm);
+	u32 i = 0;
+
+	while (p->fn[i] != a)
+		i++;
+	p->fn[i] = p->fn[--p->count];
+	vpci_remove(pc_pci(a->vm), &a->fn); /* unmaps its BARs */
+	pc_remove_vdev(a->vm, &a->vdev);
+	detach(a);
+	if (a->ops && a->ops->gone)
+		a->ops->gone(a->ctx);
+	free_assigned(a);
+}
+
+struct assigned *assign_at(struct vm *vm, u16 bdf)
+{
+	struct vm_part *p = part_of(vm);
+
+	for (u32 i = 0; i < p->count; i++)
+		if (p->fn[i]->v.info.bdf == bdf)
+			return p->fn[i];
+	return NULL;
 }
 
 struct assigned *assign_find(struct vm *vm, const void *ctx)
@@ -537,15 +567,8 @@ static void destroy(struct vm *vm)
 	struct vm_part *p = part_of(vm);
 	int rc;
 
-	while (p->count) {
-		struct assigned *a = p->fn[--p->count];
-
-		vpci_remove(pc_pci(vm), &a->fn); /* unmaps its BARs */
-		detach(a);
-		if (a->ops && a->ops->gone)
-			a->ops->gone(a->ctx);
-		free_assigned(a);
-	}
+	while (p->count)
+		assign_remove(p->fn[p->count - 1]);
 	rc = iommu_domain_destroy(p->domain);
 	if (rc) { /* a unit did not confirm a detachment: domain and memory stay, blocked */
 		log_err("vm %s: its DMA domain is not given back: %s", vm->name, err_name(rc));

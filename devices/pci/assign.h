@@ -42,19 +42,23 @@ struct assign_request {
 void assign_init(void);
 
 /**
- * assign_add() - give the function to vm, which is being built: reset, into the VM's domain,
- * onto its PCI bus. On failure nothing is kept and gone() is not called. Returns 0; -ENODEV (no
+ * assign_add() - give the function to vm, which is being built or paused: reset, into the VM's
+ * domain, onto its PCI bus. On failure nothing is kept and gone() is not called. Returns 0; -ENODEV (no
  * IOMMU), -EPERM, -ENOTSUP, -EBUSY (attached somewhere), -ENOSPC, -ENOMEM, -ETIMEDOUT; why names
  * the reason.
  */
 int MUST_CHECK assign_add(struct vm *vm, const struct assign_request *r, char *why,
 			  size_t why_size);
 
+/** assign_remove() - take it away: stopped, cleaned, detached, freed. All vCPUs parked. */
+void assign_remove(struct assigned *a);
+
 /** assign_raise() - as if the function had sent interrupt 'vector'. Locks: vm->lock. */
 bool assign_raise(struct assigned *a, u16 vector);
 
-/** assign_find() - the function of vm with this ctx; NULL: none. */
+/** assign_find(), assign_at() - the function of vm with this ctx, this address, or NULL. */
 struct assigned *assign_find(struct vm *vm, const void *ctx);
+struct assigned *assign_at(struct vm *vm, u16 bdf);
 
 /* One assigned function, for lists. */
 struct assign_stat {

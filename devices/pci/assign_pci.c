@@ -16,7 +16,7 @@
 #include "kernel/core/pci.h"
 #include "kernel/core/pci_iso.h"
 
-static int add(struct vm *vm, const char *name, char *why, size_t why_size)
+int assign_pci_add(struct vm *vm, const char *name, char *why, size_t why_size)
 {
 	struct assign_request r = { .ops = NULL };
 	char text[120] = "";
@@ -24,6 +24,10 @@ static int add(struct vm *vm, const char *name, char *why, size_t why_size)
 	int rc = 0;
 	u16 bdf = 0;
 
+	if (!iommu_present()) {
+		fmt_snprintf(why, why_size, "no IOMMU: devices cannot be given to guests");
+		return -ENODEV;
+	}
 	if (value_pci((struct slice){ name, strlen(name) }, &bdf))
 		f = pci_lookup(bdf);
 	if (f)
@@ -44,12 +48,8 @@ static int build(struct vm *vm, char *why, size_t why_size)
 {
 	int rc = 0;
 
-	if (vm->config->npci && !iommu_present()) {
-		fmt_snprintf(why, why_size, "no IOMMU: devices cannot be given to guests");
-		return -ENODEV;
-	}
 	for (u32 i = 0; i < vm->config->npci && !rc; i++)
-		rc = add(vm, vm->config->pci[i], why, why_size);
+		rc = assign_pci_add(vm, vm->config->pci[i], why, why_size);
 	return rc;
 }
 

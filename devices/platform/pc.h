@@ -43,6 +43,8 @@ struct vpci *pc_pci(struct vm *vm);
 
 /** pc_add_vdev() - put d into the list that reset and migration walk. -ENOSPC. All parked. */
 int MUST_CHECK pc_add_vdev(struct vm *vm, struct vdev *d);
+/** pc_remove_vdev() - and out of it again, if it is there. All parked. */
+void pc_remove_vdev(struct vm *vm, const struct vdev *d);
 
 /** pc_power_button() - ask the guest to shut down; false: it does not listen. No lock held. */
 bool pc_power_button(struct vm *vm);

@@ -46,6 +46,19 @@ int pc_add_vdev(struct vm *vm, struct vdev *d)
 	return 0;
 }
 
+void pc_remove_vdev(struct vm *vm, const struct vdev *d)
+{
+	u32 i = 0;
+
+	while (i < vm->vdevs && vm->vdev[i] != d)
+		i++;
+	if (i == vm->vdevs)
+		return;
+	vm->vdevs--;
+	for (; i < vm->vdevs; i++)
+		vm->vdev[i] = vm->vdev[i + 1];
+}
+
 /* Local APICs come first: resuming them must not undo what a resumed line posts. */
 int pc_vdev_register(struct pc *pc)
 {

@@ -9,6 +9,7 @@
 #include "kernel/base/compiler.h"
 #include "kernel/base/fmt.h"
 #include "kernel/base/types.h"
+#include "kernel/core/config_value.h"
 
 #define CONFIG_NAME_LEN	   32
 #define CONFIG_PATH_LEN	   64
@@ -137,6 +138,15 @@ int MUST_CHECK config_check_modules(struct config *c, const char *const *names, 
  */
 int MUST_CHECK config_check_host(struct config *c, u32 cpus, u64 memory, config_error_fn error,
 				 void *ctx);
+
+/**
+ * config_net_parse() - the value of a 'netN' key into *net (zeroed before). NULL, or what it must
+ * be; then *net is not usable.
+ */
+const char *config_net_parse(struct slice v, struct config_net *net);
+
+/** config_mac_owner() - who, before interface n of the v-th VM, has this MAC? NULL: nobody. */
+const struct config_vm *config_mac_owner(const struct config *c, const u8 *mac, u32 v, u32 n);
 
 /** config_vm_key_name() - the key as it is written in the file. */
 const char *config_vm_key_name(enum config_vm_key key);

@@ -24,17 +24,14 @@ void config_vm_error(struct config *c, struct config_vm *vm, enum config_vm_key 
 
 /* ---- within the file --------------------------------------------------------------- */
 
-/* Who, before VM v's interface n, has this MAC? NULL: nobody. */
-static const struct config_vm *mac_owner(const struct config *c, u32 v, u32 n)
+const struct config_vm *config_mac_owner(const struct config *c, const u8 *mac, u32 v, u32 n)
 {
-	const struct config_net *net = &c->vm[v].net[n];
-
 	for (u32 i = 0; i <= v; i++) {
 		for (u32 j = 0; j < (i == v ? n : CONFIG_NETS); j++) {
 			const struct config_net *o = &c->vm[i].net[j];
 
 			if (o->kind != CONFIG_NET_NONE && o->has_mac &&
-			    memcmp(o->mac, net->mac, sizeof(o->mac)) == 0)
+			    memcmp(o->mac, mac, sizeof(o->mac)) == 0)
 				return &c->vm[i];
 		}
 	}
@@ -61,7 +58,7 @@ static void check_net(struct config *c, u32 v, u32 n, config_error_fn error, voi
 
 	if (net->kind == CONFIG_NET_NONE)
 		return;
-	owner = net->has_mac ? mac_owner(c, v, n) : NULL;
+	owner = net->has_mac ? config_mac_owner(c, net->mac, v, n) : NULL;
 	if (owner) {
 		fmt_snprintf(text, sizeof(text),
 			     "mac=%02x:%02x:%02x:%02x:%02x:%02x is taken by [vm %s], each must be "

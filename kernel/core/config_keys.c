@@ -384,15 +384,13 @@ static const char *net_complete(const struct config_net *net)
 	return NULL;
 }
 
-static const char *set_net(struct config_parser *p, u32 key, struct slice v)
+const char *config_net_parse(struct slice v, struct config_net *net)
 {
-	struct config_net *net = &p->vm->net[key - CONFIG_VM_NET0];
 	struct slice word, name, value;
 	const char *must;
 
 	if (!slice_word(&v, &word) || (!slice_is(word, "vf") && !slice_is(word, "pv")))
 		return "'vf nic=NAME mac=...' or 'pv mac=...'";
-	net->line = p->line;
 	net->kind = slice_is(word, "vf") ? CONFIG_NET_VF : CONFIG_NET_PV;
 	while (slice_word(&v, &word)) {
 		if (!slice_cut(word, '=', &name, &value))
@@ -402,6 +400,14 @@ static const char *set_net(struct config_parser *p, u32 key, struct slice v)
 			return must;
 	}
 	return net_complete(net);
+}
+
+static const char *set_net(struct config_parser *p, u32 key, struct slice v)
+{
+	struct config_net *net = &p->vm->net[key - CONFIG_VM_NET0];
+
+	net->line = p->line;
+	return config_net_parse(v, net);
 }
 
 const struct config_key config_vm_keys[CONFIG_VM_KEYS] = {

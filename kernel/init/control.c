@@ -12,7 +12,7 @@
 #include "kernel/init/ctl_net.h"
 #include "kernel/init/ctl_vf.h"
 
-int control_init(const struct config *config, const struct acpi_info *acpi)
+int control_init(struct config *config, const struct acpi_info *acpi)
 {
 	int rc = ctl_host_init(console_ctl(), config);
 
@@ -25,7 +25,7 @@ int control_init(const struct config *config, const struct acpi_info *acpi)
 	if (!rc)
 		rc = ctl_net_init(console_ctl());
 	if (!rc)
-		rc = ctl_vf_init(console_ctl());
+		rc = ctl_vf_init(console_ctl(), config);
 	if (!rc)
 		console_init(config, acpi);
 	return rc;

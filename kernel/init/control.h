@@ -13,6 +13,6 @@
  * control_init() - register the verbs and open the ports of config.host; config must stay. After
  * sched_init(), with interrupts routed. Returns 0 or -ENOSPC.
  */
-int MUST_CHECK control_init(const struct config *config, const struct acpi_info *acpi);
+int MUST_CHECK control_init(struct config *config, const struct acpi_info *acpi);
 
 #endif

@@ -5,8 +5,18 @@
 #include "kernel/init/ctl_vf.h"
 
 #include "devices/pci/assign.h"
+#include "devices/pci/assign_pci.h"
 #include "devices/sriov/igb/igb_guest.h"
 #include "devices/sriov/nics.h"
+#include "guest/vm/vm.h"
+#include "kernel/base/err.h"
+#include "kernel/base/fmt.h"
+#include "kernel/base/str.h"
+#include "kernel/core/log.h"
+
+#define WHY 160
+
+static struct config *config;
 
 static const struct ctl_column vf_columns[] = {
 	{ "nic", "nic", 8 },
@@ -78,7 +88,190 @@ static int run_list(struct ctl_out *out, const struct ctl_args *args)
 	return 0;
 }
 
+/* ---- attach and detach ------------------------------------------------------------------ */
+
+/* The VM and what of it a request is about: an interface (NULL function), or a function. */
+struct target {
+	struct vm *vm;
+	struct config_vm *section;
+	u8 net;
+	bool function;
+	u16 bdf;
+	char address[CONFIG_NAME_LEN];
+};
+
+static int read_target(struct ctl_out *out, struct target *t)
+{
+	const char *name = ctl_arg(out, 0), *what = ctl_arg(out, 1);
+	const struct slice s = { what, strlen(what) };
+
+	*t = (struct target){ .vm = vm_find(name) };
+	for (u32 i = 0; i < config->vms; i++)
+		if (t->vm && t->vm->config == &config->vm[i])
+			t->section = &config->vm[i];
+	if (!t->section)
+		return ctl_fail(out, -ENOENT, "no vm named %s%s", name,
+				t->vm ? " in this host's configuration" : "");
+	if (s.n == 4 && memcmp(what, "net", 3) == 0 && what[3] >= '0' &&
+	    what[3] < '0' + CONFIG_NETS) {
+		t->net = (u8)(what[3] - '0');
+		return 0;
+	}
+	t->function = value_pci(s, &t->bdf);
+	if (!t->function)
+		return ctl_fail(out, -EINVAL, "%s: must be net0 to net%u, or BUS:DEVICE.FUNCTION",
+				what, CONFIG_NETS - 1);
+	fmt_snprintf(t->address, sizeof(t->address), "%02x:%02x.%x", t->bdf >> 8, t->bdf >> 3 & 31,
+		     t->bdf & 7);
+	return 0;
+}
+
+/* The section's line of an address, or npci: not there. */
+static u32 pci_line(const struct target *t)
+{
+	u32 i = 0;
+
+	while (i < t->section->npci && strcmp(t->section->pci[i], t->address) != 0)
+		i++;
+	return i;
+}
+
+/* What the VM has from its next start on. */
+static int put_into_section(struct ctl_out *out, const struct ctl_args *args,
+			    const struct target *t)
+{
+	static const char *const keys[] = { "nic", "mac", "vlan", "rate" };
+	struct config_vm *s = t->section;
+	const struct config_vm *owner;
+	struct config_net net = { .line = 0 };
+	char buf[CTL_LINE_MAX + 1];
+	struct text text = text_make(buf, sizeof(buf));
+	const char *must;
+
+	if (t->function && (pci_line(t) < s->npci || s->npci == ARRAY_SIZE(s->pci)))
+		return ctl_fail(out, -EBUSY, "%s has %s", s->name,
+				pci_line(t) < s->npci ? "it already" : "all functions it can have");
+	if (t->function) {
+		str_copy(s->pci[s->npci++], sizeof(s->pci[0]), t->address);
+		return 0;
+	}
+	if (s->net[t->net].kind != CONFIG_NET_NONE)
+		return ctl_fail(out, -EBUSY, "%s has a net%u already", s->name, t->net);
+	text_add(&text, "vf");
+	for (u32 i = 0; i < ARRAY_SIZE(keys); i++)
+		if (ctl_opt(args, keys[i]))
+			text_add(&text, " %s=%s", keys[i], ctl_opt(args, keys[i]));
+	must = config_net_parse((struct slice){ buf, text.len }, &net);
+	if (must)
+		return ctl_fail(out, -EINVAL, "%s: must be %s", buf, must);
+	owner = config_mac_owner(config, net.mac, config->vms, 0);
+	if (owner)
+		return ctl_fail(out, -EEXIST, "%s has that mac", owner->name);
+	if (!nics_find(net.nic) || !nics_find(net.nic)->vfs)
+		return ctl_fail(out, -ENOENT, "there is no nic %s with VFs here", net.nic);
+	s->net[t->net] = net;
+	return 0;
+}
+
+static void take_from_section(const struct target *t)
+{
+	struct config_vm *s = t->section;
+	u32 i = pci_line(t);
+
+	if (!t->function)
+		s->net[t->net] = (struct config_net){ .line = 0 };
+	else if (i < s->npci)
+		memmove(s->pci[i], s->pci[i + 1], (--s->npci - i) * sizeof(s->pci[0]));
+}
+
+static int plug_now(const struct target *t, char *why)
+{
+	return t->function ? assign_pci_add(t->vm, t->address, why, WHY)
+			   : igb_guest_add(t->vm, t->net, why, WHY);
+}
+
+static int unplug_now(const struct target *t, char *why)
+{
+	struct assigned *a = t->function ? assign_at(t->vm, t->bdf) : NULL;
+
+	(void)why;
+	if (a)
+		assign_remove(a);
+	else if (!t->function)
+		(void)igb_guest_remove(t->vm, t->net);
+	return 0;
+}
+
+/* A machine that exists changes while it stands still; else there is nothing to do. */
+static int change_machine(struct ctl_out *out, const struct target *t,
+			  int (*change)(const struct target *t, char *why))
+{
+	struct vm *vm = t->vm;
+	bool runs = vm->state == VM_RUNNING;
+	char why[WHY] = "", late[WHY];
+	int rc = runs ? vm_pause(vm, why, sizeof(why)) : 0, err = 0;
+
+	if (!rc && vm->machine) {
+		rc = change(t, why);
+		if (runs)
+			err = vm_resume(vm, late, sizeof(late));
+	}
+	if (err)
+		log_err("vm %s: %s", vm->name, late);
+	return rc ? ctl_fail(out, rc, "%s", why) : 0;
+}
+
+static int run_attach(struct ctl_out *out, const struct ctl_args *args)
+{
+	struct target t;
+	int rc = read_target(out, &t);
+
+	if (!rc)
+		rc = put_into_section(out, args, &t);
+	if (rc)
+		return rc;
+	rc = change_machine(out, &t, plug_now);
+	if (rc)
+		take_from_section(&t);
+	return rc;
+}
+
+static int run_detach(struct ctl_out *out, const struct ctl_args *args)
+{
+	struct target t;
+	int rc = read_target(out, &t);
+
+	(void)args;
+	if (rc)
+		return rc;
+	if (t.function ? pci_line(&t) == t.section->npci
+		       : t.section->net[t.net].kind != CONFIG_NET_VF)
+		return ctl_fail(out, -ENOENT, "%s has no %s that is a function", t.section->name,
+				ctl_arg(out, 1));
+	rc = change_machine(out, &t, unplug_now);
+	if (!rc)
+		take_from_section(&t);
+	return rc;
+}
+
 static const struct ctl_verb verbs[] = {
+	{ .name = "vf",
+	  .sub = "attach",
+	  .usage = "NAME netN nic=NIC mac=MAC [vlan=N] [rate=BITS] | NAME BB:DD.F",
+	  .help = "give a VM a VF as its interface netN, or a function by address",
+	  .options = "nic mac vlan rate",
+	  .min_args = 2,
+	  .max_args = 2,
+	  .arg = CTL_ARG_VM,
+	  .run = run_attach },
+	{ .name = "vf",
+	  .sub = "detach",
+	  .usage = "NAME netN|BB:DD.F",
+	  .help = "take it away again",
+	  .min_args = 2,
+	  .max_args = 2,
+	  .arg = CTL_ARG_VM,
+	  .run = run_detach },
 	{ .name = "vf",
 	  .sub = "list",
 	  .usage = "",
@@ -86,7 +279,8 @@ static const struct ctl_verb verbs[] = {
 	  .run = run_list },
 };
 
-int ctl_vf_init(struct ctl *c)
+int ctl_vf_init(struct ctl *c, struct config *conf)
 {
+	config = conf;
 	return ctl_add(c, verbs, ARRAY_SIZE(verbs));
 }

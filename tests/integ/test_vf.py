@@ -11,6 +11,7 @@ import threading
 import time
 
 from lib import guests, paths
+from lib.ctl import CtlError
 from lib.registry import test
 from lib.stream import TIME_SCALE
 
@@ -89,12 +90,13 @@ def section(i, net, more=""):
         cmdline=f"godwit.run=net-up godwit.ip=10.0.0.{i}/24 godwit.file={FILE_KIB}")
 
 
-def machine(t, *sections, iommu="intel-iommu,intremap=on", **options):
+def machine(t, *sections, iommu="intel-iommu,intremap=on", more_modules=None, **options):
     """A host whose NIC is a wire to a Peer; not waited for."""
     peer = Peer(t.dir / "m")
     m = t.machine(config=guests.host_config(NIC, *sections), memory=1024, iommu=iommu,
                   modules={"vmlinuz": paths.GUEST / "vmlinuz-stock",
-                           "initrd.img": paths.GUEST / "initrd-assign.img"},
+                           "initrd.img": paths.GUEST / "initrd-assign.img",
+                           **(more_modules or {})},
                   devices=NIC_DEVICES, **options)
     m.peer = peer
     return m
@@ -278,6 +280,57 @@ def on_the_root_bus(t):
     try:
         m.com1.expect(r"nic lan0: link up", timeout=20)
         run_bare(m, "one")
+    finally:
+        m.peer.close()
+
+
+def refused(m, code, request):
+    try:
+        m.ctl.request(request)
+    except CtlError as e:
+        assert e.code == code, (request, e.code, e.text)
+        return
+    raise AssertionError(f"{request}: not refused")
+
+
+def owners(m):
+    return [r["vm"] for r in m.ctl.request("vf list") if r.get("row") == "vf"]
+
+
+@test(timeout=240, needs=(*NEEDS, *BARE_NEEDS[1:]), cores=2)
+def attach_and_detach(t):
+    """A running Linux guest gets a VF, uses it, gives it back; a VM that is off gets it then."""
+    linux = guests.vm_section("g1", cpus=1, memory="128M", cmdline="godwit.ip=10.0.0.1/24")
+    m = machine(t, linux, bare_section("one", 3, net=False),
+                more_modules={"dev_vf.elf": paths.BUILD / "guest-kernels/dev_vf.elf"})
+    try:
+        guests.wait_console(m, timeout=90)
+        guests.attach(m, "g1")
+        guests.shell(m)
+        guests.leave(m)
+        vf = f"nic=lan0 mac={MAC}1 rate=500M"
+        refused(m, "ENOENT", f"vf attach nobody net0 {vf}")
+        refused(m, "EINVAL", f"vf attach g1 net4 {vf}")
+        refused(m, "EINVAL", "vf attach g1 net0 nic=lan0 mac=1")
+        refused(m, "ENOENT", f"vf attach g1 net0 nic=lan1 mac={MAC}1")
+        refused(m, "ENOENT", "vf detach g1 net0")
+        for _ in range(2):      # the second time it has to be as new
+            m.ctl.request(f"vf attach g1 net0 {vf}")
+            assert owners(m)[0] == "g1"
+            refused(m, "EBUSY", f"vf attach g1 net0 {vf}")
+            refused(m, "EEXIST", f"vf attach one net0 {vf}")
+            on(m, 1, "echo 1 >/sys/bus/pci/rescan; sh /tests/net-up.sh")
+            carrier(m, 1)
+            ping(m, 1, OUTSIDE)
+            on(m, 1, "echo 1 >/sys/class/net/eth0/device/remove")
+            m.ctl.request("vf detach g1 net0")
+            assert set(owners(m)) == {"-"}
+        on(m, 1, "sh /tests/check-dmesg.sh")
+        m.ctl.request(f"vf attach one net0 {vf}")
+        assert set(owners(m)) == {"-"}
+        run_bare(m, "one")
+        m.ctl.request("vf detach one net0")
+        refused(m, "ENOENT", "vf detach one net0")
     finally:
         m.peer.close()
 

@@ -33,6 +33,7 @@ struct igb_guest {
 	struct igb *g;
 	u8 n;
 	struct vm *vm; /* NULL: free */
+	bool lost;     /* its queues did not stop: nobody gets it any more */
 	u8 net;	       /* which of the VM's interfaces */
 	struct igb_vf0 page;
 };

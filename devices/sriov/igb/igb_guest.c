@@ -95,8 +95,8 @@ static void release(struct igb_guest *v)
 	spin_lock(&v->g->lock);
 	igb_vf_take(&v->g->hw, v->n);
 	spin_unlock(&v->g->lock);
-	if (clean(v) == 0)
-		v->vm = NULL; /* else nobody gets it any more */
+	v->lost = clean(v) != 0;
+	v->vm = NULL;
 }
 
 static void on_gone(void *ctx)
@@ -109,7 +109,7 @@ static void on_gone(void *ctx)
 static struct igb_guest *free_vf(struct igb *g)
 {
 	for (u8 n = 0; n < g->vfs; n++)
-		if (!g->guest[n].vm)
+		if (!g->guest[n].vm && !g->guest[n].lost)
 			return &g->guest[n];
 	return NULL;
 }
@@ -165,7 +165,7 @@ static int attach(struct vm *vm, struct igb_guest *v, const struct config_net *n
 	return rc;
 }
 
-static int attach_net(struct vm *vm, u8 index, char *why, size_t why_size)
+int igb_guest_add(struct vm *vm, u8 index, char *why, size_t why_size)
 {
 	const struct config_net *net = &vm->config->net[index];
 	struct igb *g = nics_find(net->nic);
@@ -194,13 +194,28 @@ static int build(struct vm *vm, char *why, size_t why_size)
 
 	for (u8 i = 0; i < CONFIG_NETS && !rc; i++)
 		if (vm->config->net[i].kind == CONFIG_NET_VF)
-			rc = attach_net(vm, i, why, why_size);
+			rc = igb_guest_add(vm, i, why, why_size);
 	return rc;
 }
 
 static void destroy(struct vm *vm)
 {
 	(void)vm; /* assign.c gives each function back: on_gone() */
+}
+
+bool igb_guest_remove(struct vm *vm, u8 index)
+{
+	for (u32 i = 0; nics_at(i); i++) {
+		for (u8 n = 0; n < nics_at(i)->vfs; n++) {
+			struct igb_guest *v = &nics_at(i)->guest[n];
+
+			if (v->vm != vm || v->net != index)
+				continue;
+			assign_remove(assign_find(vm, v));
+			return true;
+		}
+	}
+	return false;
 }
 
 void igb_guest_init(void)

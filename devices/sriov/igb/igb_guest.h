@@ -11,6 +11,15 @@
 /** igb_guest_init() - register with the PC; once at boot, after assign_init(). */
 void igb_guest_init(void);
 
+/**
+ * igb_guest_add() - give vm, which is being built or paused, the VF that interface 'index' of its
+ * configuration asks for. Returns as assign_add(); why names the reason.
+ */
+int MUST_CHECK igb_guest_add(struct vm *vm, u8 index, char *why, size_t why_size);
+
+/** igb_guest_remove() - take it away again; false: it has none. All vCPUs parked. */
+bool igb_guest_remove(struct vm *vm, u8 index);
+
 /** igb_guests_link() - the link changed: tell all guests that have a VF. Softirq, no lock held. */
 void igb_guests_link(struct igb *g);
 
