@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 PURE_SRCS += guest/vm/io_bus.c
 PURE_SRCS += guest/mem/gmap.c
+PURE_SRCS += guest/mem/dirtylog.c
 PURE_SRCS += guest/mem/gmem.c
 PURE_SRCS += guest/mem/walk.c
 PURE_SRCS += guest/vm/cpu_policy.c
@@ -35,3 +36,6 @@ EDGE_SRCS += guest/vm/vm.c
 EDGE_SRCS += guest/vm/console.c
 EDGE_SRCS += guest/vm/ctl_vm.c
 PURE_SRCS += guest/migrate/handover.c
+PURE_SRCS += guest/migrate/pages.c
+PURE_SRCS += guest/migrate/policy.c
+EDGE_SRCS += guest/migrate/pages_log.c

@@ -8,8 +8,9 @@
 
 void gmap_mark_dirty(struct gmap *m, gpa_t gpa)
 {
-	u64 off = gmap_ram_offset(m, gpa);
+	u64 *log = atomic_load_acquire(&m->dirty);
+	u64 page = gmap_ram_offset(m, gpa) / PAGE_SIZE;
 
-	if (m->dirty && off != ~0ull)
-		atomic_or(&m->dirty[off / PAGE_SIZE / 8], (u8)(1u << (off / PAGE_SIZE % 8)));
+	if (log && page < m->blocks * GMAP_DIRTY_WORDS * 64)
+		atomic_or(&log[page / 64], BIT(page % 64));
 }

@@ -19,11 +19,14 @@ struct gmap {
 	u64 low_blocks;	   /* how many of them lie below the hole, from GPA 0 */
 	gpa_t vga_base;	   /* hole inside the first block: no RAM is visible here */
 	u64 vga_len;
-	u8 *dirty;	   /* one bit a 4 KiB page, by RAM offset; NULL: not tracked */
+	u64 *dirty;	   /* atomic, a bit each 4 KiB page by RAM offset; NULL: no log */
 	u64 *raw;	   /* atomic, one bit a block: not yet cleared; NULL: all are */
 	void (*clear)(void *ctx, u64 block); /* clear it, and the bit after that */
 	void *ctx;
+	bool dma;	   /* a device writes RAM by itself: no log can be kept */
 };
+
+#define GMAP_DIRTY_WORDS (SIZE_2M / PAGE_SIZE / 64) /* of the log, for each block */
 
 /* Offset into RAM (0 .. blocks * 2 MiB - 1) of a GPA, or ~0 when it is not RAM. */
 static inline u64 gmap_ram_offset(const struct gmap *m, gpa_t gpa)
@@ -35,6 +38,14 @@ static inline u64 gmap_ram_offset(const struct gmap *m, gpa_t gpa)
 	if (gpa >= SIZE_4G && gpa - SIZE_4G < m->blocks * SIZE_2M - low)
 		return gpa - SIZE_4G + low;
 	return ~0ull;
+}
+
+/* GPA of an offset into RAM; that of the hole's bytes is not RAM. */
+static inline gpa_t gmap_gpa(const struct gmap *m, u64 off)
+{
+	u64 low = m->low_blocks * SIZE_2M;
+
+	return off < low ? off : SIZE_4G + (off - low);
 }
 
 /** gmap_is_raw() - has the block never been touched, so that it holds what its last owner left? */
@@ -55,7 +66,8 @@ static inline u8 *gmap_ptr(const struct gmap *m, gpa_t gpa)
 	return m->block[off / SIZE_2M] + off % SIZE_2M;
 }
 
-/** gmap_mark_dirty() - the hypervisor wrote this page of RAM. */
+/** gmap_mark_dirty() - the hypervisor has written this page of RAM: after the write, never before,
+ * so that whoever takes the mark reads what was written. */
 void gmap_mark_dirty(struct gmap *m, gpa_t gpa);
 
 #endif

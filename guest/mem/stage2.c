@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * RAM in 2 MiB blocks, each cleared and mapped when it is first touched.
+ * RAM in 2 MiB blocks, each cleared and mapped when it is first touched; the log of writes to it.
  */
 #include "guest/mem/stage2.h"
 
+#include "guest/mem/dirtylog.h"
 #include "guest/vm/machine.h"
 #include "guest/vm/vm.h"
 #include "kernel/base/assert.h"
@@ -17,14 +18,23 @@
 
 #define VGA_BASE  0xa0000ull
 #define VGA_LEN	  0x20000ull
-#define RAM_RIGHTS (PG_R | PG_W | PG_X)
 #define RAW_BYTES(blocks) (((blocks) + 63) / 64 * sizeof(u64))
+#define LOG_BYTES(blocks) ((blocks) * GMAP_DIRTY_WORDS * sizeof(u64))
+/* Tables that logging may need: one a block, those above them, some for device memory. */
+#define SPARE_PAGES(blocks) ((blocks) + (blocks) / 512 + 32)
 
 static int table_alloc(void *ctx, hpa_t *out)
 {
 	struct vm *vm = ctx;
+	u64 *page;
 
-	return frame_alloc(&vm->owner, out);
+	if (!vm->spare)
+		return frame_alloc(&vm->owner, out);
+	*out = vm->spare;
+	page = phys_to_virt(vm->spare);
+	vm->spare = page[0];
+	page[0] = 0;
+	return 0;
 }
 
 static void table_free(void *ctx, hpa_t page)
@@ -40,14 +50,11 @@ static u64 *table_map(void *ctx, hpa_t page)
 	return phys_to_virt(page);
 }
 
-static gpa_t block_gpa(const struct gmap *m, u64 i)
-{
-	return i < m->low_blocks ? i * SIZE_2M : SIZE_4G + (i - m->low_blocks) * SIZE_2M;
-}
-
 static int map_piece(struct vm *vm, gpa_t gpa, hpa_t hpa, u64 len)
 {
-	const struct pgtable_map piece = { .va = gpa, .hpa = hpa, .len = len, .attrs = RAM_RIGHTS };
+	const struct pgtable_map piece = { .va = gpa, .hpa = hpa, .len = len,
+					   .attrs = vm->mem.dirty ? DIRTYLOG_CLOSED
+								  : DIRTYLOG_OPEN };
 	struct pgtable_change c = { 0 };
 	int rc = pgtable_map(&vm->stage2, &piece, &c);
 
@@ -56,11 +63,14 @@ static int map_piece(struct vm *vm, gpa_t gpa, hpa_t hpa, u64 len)
 }
 
 /* The first block has the hole where a PC has its VGA memory: nothing is mapped there. */
-static int map_first(struct vm *vm)
+static int map_block(struct vm *vm, u64 i)
 {
-	hpa_t hpa = virt_to_phys(vm->mem.block[0]);
-	int rc = map_piece(vm, 0, hpa, VGA_BASE);
+	hpa_t hpa = virt_to_phys(vm->mem.block[i]);
+	int rc;
 
+	if (i)
+		return map_piece(vm, gmap_gpa(&vm->mem, i * SIZE_2M), hpa, SIZE_2M);
+	rc = map_piece(vm, 0, hpa, VGA_BASE);
 	if (rc)
 		return rc;
 	return map_piece(vm, VGA_BASE + VGA_LEN, hpa + VGA_BASE + VGA_LEN,
@@ -93,21 +103,32 @@ static void clear_block(void *ctx, u64 i)
 
 void stage2_clear_all(struct vm *vm)
 {
+	vm->mem.dma = true;
 	for (u64 i = 0; i < vm->mem.blocks; i++)
 		clear_block(vm, i);
 }
 
-int stage2_touch(struct vm *vm, gpa_t gpa)
+int stage2_touch(struct vcpu *v, gpa_t gpa, bool write)
 {
+	struct pgtable_change c = { 0 };
+	struct vm *vm = v->vm;
 	struct gmap *m = &vm->mem;
 	u64 i = gmap_ram_offset(m, gpa) / SIZE_2M;
 	int rc;
 
 	spin_lock(&vm->ram_lock);
 	clear_block_locked(vm, i);
-	rc = map_piece(vm, block_gpa(m, i), virt_to_phys(m->block[i]), SIZE_2M);
+	rc = map_block(vm, i);
+	if (rc == -EEXIST) /* it lacks a right only, or another vCPU was first */
+		rc = 0;
+	if (!rc && write && m->dirty)
+		rc = dirtylog_open(m, &vm->stage2, gpa, &c);
 	spin_unlock(&vm->ram_lock);
-	return rc == -EEXIST ? 0 : rc; /* another vCPU was first */
+	/* A wider right needs no flush. A leaf that was split does; so does it when the fault came
+	 * of an old translation and there was nothing to change. */
+	if (c.flush || !c.added)
+		vm->ops->tlb_flush(v->hv);
+	return rc;
 }
 
 static int alloc_ram(struct vm *vm, char *why, size_t why_size)
@@ -167,6 +188,20 @@ static void release_stale(struct vm *vm)
 	pgtable_release(&vm->stage2, &vm->stale);
 }
 
+/* No leaf is cut, so no page is needed. flush_all() once the lock is given back. */
+static void unmap_locked(struct vm *vm, gpa_t gpa, u64 len)
+{
+	lock_assert_held(&vm->ram_lock);
+	release_stale(vm);
+	ASSERT(pgtable_unmap(&vm->stage2, gpa, len, &vm->stale) == 0);
+}
+
+static void flush_all(struct vm *vm)
+{
+	for (u32 i = 0; i < vm->vcpus; i++)
+		vcpu_request(vm->vcpu[i], VCPU_REQ_FLUSH);
+}
+
 int stage2_map_mmio(struct vm *vm, gpa_t gpa, hpa_t hpa, u64 len)
 {
 	const struct pgtable_map piece = { .va = gpa, .hpa = hpa, .len = len,
@@ -185,16 +220,119 @@ int stage2_map_mmio(struct vm *vm, gpa_t gpa, hpa_t hpa, u64 len)
 
 void stage2_unmap_mmio(struct vm *vm, gpa_t gpa, u64 len)
 {
-	int rc;
-
 	spin_lock(&vm->ram_lock);
-	release_stale(vm);
-	/* The same range as it was mapped: no leaf is cut, so no page is needed. */
-	rc = pgtable_unmap(&vm->stage2, gpa, len, &vm->stale);
+	unmap_locked(vm, gpa, len);
 	spin_unlock(&vm->ram_lock);
-	ASSERT(!rc);
+	flush_all(vm);
+}
+
+/* ---- log of writes ---------------------------------------------------------------------- */
+
+/* Blocks come back at their next touch: write-protected when there is a log, else huge. */
+static void unmap_ram_locked(struct vm *vm)
+{
+	u64 low = vm->mem.low_blocks * SIZE_2M, size = vm->mem.blocks * SIZE_2M;
+
+	unmap_locked(vm, 0, low);
+	if (size > low)
+		unmap_locked(vm, SIZE_4G, size - low);
+}
+
+static void free_spare(struct vm *vm)
+{
+	hpa_t page;
+
+	for (; vm->spare; frame_free(&vm->owner, page))
+		(void)table_alloc(vm, &page); /* takes one of them: cannot fail */
+}
+
+/* A guest must not die because there is no page for a table while it is being watched. */
+static int fill_spare(struct vm *vm)
+{
+	hpa_t page, chain = 0;
+	int rc = 0;
+
+	for (u64 n = SPARE_PAGES(vm->mem.blocks); n && !rc; n--) {
+		rc = frame_alloc(&vm->owner, &page);
+		if (rc)
+			break;
+		*(u64 *)phys_to_virt(page) = chain;
+		chain = page;
+	}
+	spin_lock(&vm->ram_lock);
+	vm->spare = chain;
+	if (rc)
+		free_spare(vm);
+	spin_unlock(&vm->ram_lock);
+	return rc;
+}
+
+int stage2_log_start(struct vm *vm, char *why, size_t why_size)
+{
+	struct gmap *m = &vm->mem;
+
+	if (!m->block || m->dirty) {
+		fmt_snprintf(why, why_size, "vm %s is %s", vm->name,
+			     m->dirty ? "being moved or saved" : "off");
+		return -EBUSY;
+	}
+	if (m->dma) {
+		str_copy(why, why_size, "a passed-through device writes the VM's memory unseen");
+		return -ENOTSUP;
+	}
+	if (!vm->log)
+		vm->log = kalloc(&vm->owner, LOG_BYTES(m->blocks));
+	if (!vm->log || fill_spare(vm)) {
+		str_copy(why, why_size, "no memory for the log of written pages");
+		return -ENOMEM;
+	}
+	memset(vm->log, 0, LOG_BYTES(m->blocks));
+	spin_lock(&vm->ram_lock);
+	atomic_store_release(&m->dirty, vm->log);
+	unmap_ram_locked(vm);
+	spin_unlock(&vm->ram_lock);
+	flush_all(vm);
+	return 0;
+}
+
+u64 stage2_log_take(struct vm *vm, u64 *pages)
+{
+	struct pgtable_change c = { 0 };
+	u64 n = 0;
+
+	for (u64 i = 0; i < vm->mem.blocks * GMAP_DIRTY_WORDS; i++) {
+		/* For 64 pages at a time, so that faults of vCPUs do not wait long. */
+		if (atomic_load_relaxed(&vm->mem.dirty[i])) {
+			spin_lock(&vm->ram_lock);
+			pages[i] |= dirtylog_take(&vm->mem, &vm->stage2, i, &c);
+			spin_unlock(&vm->ram_lock);
+		}
+		n += (u64)__builtin_popcountll(pages[i]);
+	}
+	flush_all(vm);
+	return n;
+}
+
+bool stage2_log_settled(const struct vm *vm)
+{
 	for (u32 i = 0; i < vm->vcpus; i++)
-		vcpu_request(vm->vcpu[i], VCPU_REQ_FLUSH);
+		if ((atomic_load_acquire(&vm->vcpu[i]->requests) & VCPU_REQ_FLUSH) &&
+		    sched_elsewhere(&vm->vcpu[i]->sched))
+			return false;
+	return true;
+}
+
+void stage2_log_stop(struct vm *vm)
+{
+	if (!vm->mem.dirty)
+		return;
+	spin_lock(&vm->ram_lock);
+	/* The bitmap itself stays until no device can hold its address any more. */
+	atomic_store_release(&vm->mem.dirty, NULL);
+	unmap_ram_locked(vm);
+	free_spare(vm);
+	spin_unlock(&vm->ram_lock);
+	flush_all(vm);
 }
 
 int stage2_create(struct vm *vm, char *why, size_t why_size)
@@ -209,7 +347,7 @@ int stage2_create(struct vm *vm, char *why, size_t why_size)
 	rc = pgtable_init(&vm->stage2, vm->ops->stage2_fmt, &env, 0);
 	if (rc)
 		goto out_ram;
-	rc = map_first(vm);
+	rc = map_block(vm, 0);
 	if (rc)
 		goto out_ram;
 	return 0;
@@ -227,6 +365,11 @@ void stage2_destroy(struct vm *vm)
 		pgtable_destroy(&vm->stage2);
 		vm->stage2.root = 0;
 	}
+	free_spare(vm);
+	m->dirty = NULL;
+	m->dma = false;
+	kfree(&vm->owner, vm->log, LOG_BYTES(m->blocks));
+	vm->log = NULL;
 	if (!m->block)
 		return;
 	if (vm->keep_ram)

@@ -8,6 +8,7 @@
 #include "kernel/base/compiler.h"
 #include "kernel/base/types.h"
 
+struct vcpu;
 struct vm;
 
 /**
@@ -21,12 +22,14 @@ int MUST_CHECK stage2_create(struct vm *vm, char *why, size_t why_size);
 void stage2_destroy(struct vm *vm);
 
 /**
- * stage2_touch() - the guest faulted at a RAM address that stage2 does not map: clear its block if
- * nobody has used it, map it. Returns 0; -ENOMEM: no page for a table. Context: vCPU loop.
+ * stage2_touch() - the guest faulted at a RAM address that stage2 does not map, or not for writes:
+ * clear its block if nobody has used it, map it; a write is logged. Returns 0; -ENOMEM: no page for
+ * a table (never while there is a log). Context: v's own loop.
  */
-int MUST_CHECK stage2_touch(struct vm *vm, gpa_t gpa);
+int MUST_CHECK stage2_touch(struct vcpu *v, gpa_t gpa, bool write);
 
-/** stage2_clear_all() - clear what is left: before a device can reach RAM by itself. */
+/** stage2_clear_all() - clear what is left: before a device can reach RAM by itself. From then on
+ * no log of writes can be kept. */
 void stage2_clear_all(struct vm *vm);
 
 /**
@@ -42,5 +45,25 @@ int MUST_CHECK stage2_map_mmio(struct vm *vm, gpa_t gpa, hpa_t hpa, u64 len);
  * all of them must have been parked. Locks: as above.
  */
 void stage2_unmap_mmio(struct vm *vm, gpa_t gpa, u64 len);
+
+/**
+ * stage2_log_start() - log every write to RAM from here on (guest/mem/dirtylog.h). Tables for 4 KiB
+ * pages are set aside on the VM's account. Returns 0; -EBUSY (there is a log, or the VM is off),
+ * -ENOTSUP (a device reaches RAM by itself), -ENOMEM, with the reason in why. Context: control.
+ */
+int MUST_CHECK stage2_log_start(struct vm *vm, char *why, size_t why_size);
+
+/**
+ * stage2_log_take() - add what was written since the log was started or last taken to a bitmap of
+ * pages by RAM offset; returns how many are set in it now. None of them may be read before
+ * stage2_log_settled(). Context: control.
+ */
+u64 stage2_log_take(struct vm *vm, u64 *pages);
+
+/** stage2_log_settled() - has every vCPU that may be in the guest dropped its old translations? */
+bool stage2_log_settled(const struct vm *vm);
+
+/** stage2_log_stop() - no more log: RAM comes back huge. Nothing to do is no error. */
+void stage2_log_stop(struct vm *vm);
 
 #endif

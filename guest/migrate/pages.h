@@ -25,6 +25,9 @@ struct mig_run {
 #define MIG_RUN_ZERO 0u
 #define MIG_RUN_DATA 1u
 
+/* Pages in a payload, zero ones included, so that handling one takes bounded time. */
+#define MIG_PAGES_MAX 512u
+
 /* The smallest buffer that mig_pages_next() can fill. */
 #define MIG_PAGES_MIN (sizeof(struct mig_run) + PAGE_SIZE)
 
@@ -56,11 +59,14 @@ int MUST_CHECK mig_pages_start(struct mig_pages *p, struct vm *vm, char *why, si
 
 /**
  * mig_pages_next() - fill buf (size >= MIG_PAGES_MIN) with the next runs of the pass. The work of
- * one call is bounded (2 MiB looked at), so that it may return before buf is full. Returns the
+ * one call is bounded (MIG_PAGES_MAX), so that it may return before buf is full. Returns the
  * bytes filled; 0: the pass is over; -EBUSY: a vCPU on another CPU has yet to drop its stale
  * translations (microseconds): call again; -ECANCELED: the VM was powered off. Context: control.
  */
 int MUST_CHECK mig_pages_next(struct mig_pages *p, void *buf, u32 size);
+
+/** mig_pages_fill() - mig_pages_next() once all vCPUs have flushed. Pure. */
+u32 mig_pages_fill(struct mig_pages *p, void *buf, u32 size);
 
 /**
  * mig_pages_harvest() - begin the next pass: what was written since the last one began, and what
@@ -69,13 +75,14 @@ int MUST_CHECK mig_pages_next(struct mig_pages *p, void *buf, u32 size);
  */
 u64 mig_pages_harvest(struct mig_pages *p);
 
-/** mig_pages_stop() - end logging, huge pages come back; also after -ECANCELED. Context: control. */
+/** mig_pages_stop() - end logging, huge pages come back; also after -ECANCELED. Context:
+ * control. */
 void mig_pages_stop(struct mig_pages *p);
 
 /**
  * mig_pages_load() - a record's payload into RAM of a VM whose vCPUs do not run. Nothing of it is
- * believed. Returns 0; -EPROTO (cut short, unknown kind, empty or unaligned run), -EFAULT (a page
- * that is not RAM); earlier runs of the payload are loaded then.
+ * believed. Returns 0; -EPROTO (cut short, unknown kind, empty or unaligned run, too many pages),
+ * -EFAULT (a page that is not RAM); earlier runs of the payload are loaded then.
  */
 int MUST_CHECK mig_pages_load(struct gmap *m, const void *payload, u32 len);
 

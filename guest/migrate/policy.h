@@ -15,17 +15,18 @@ struct mig_limits {
 	u64 downtime_max_ns; /* after the last pass: stop if it takes no longer, else abort */
 	u64 bytes_per_s;     /* rate limit of the stream, 0: none */
 	u32 passes;	     /* at most, before the stop */
-	u32 slowest;	     /* the guest may be slowed to 1/slowest of its rate of writing; 1: not */
+	u32 slowest;	     /* the guest may be held to 1/slowest of the link's rate; 1: not */
 };
 
 /* One pass, which has just been sent. */
 struct mig_pass {
 	u32 pass;    /* from 1 */
-	u64 bytes;   /* of stream in this pass */
-	u64 ns;	     /* it took */
-	u64 left;    /* pages written meanwhile, to be sent by the next pass */
+	u32 vcpus;   /* of the VM */
+	u64 bytes;   /* of stream in all passes so far */
+	u64 ns;	     /* they took, without what the receiver's answers did */
+	u64 left;    /* pages written during this pass, to be sent by the next one */
 	u64 before;  /* pages at its own begin */
-	u64 fixed_ns; /* of the stop, whatever is left: device state, answer of the receiver */
+	u64 fixed_ns; /* of a stop, whatever is left: device state, answer of the receiver */
 };
 
 enum mig_step {
@@ -38,7 +39,7 @@ struct mig_verdict {
 	enum mig_step step;
 	u64 downtime_ns; /* that a stop now would take, estimated */
 	u64 bytes_per_s; /* what the stream carries */
-	u64 page_ns;	 /* the VM waits so long for each first write to a page in a pass, 0: not */
+	u64 page_ns;	 /* for vm->page_ns: wait at the first write to a page in a pass */
 };
 
 /** mig_policy_defaults() - limits for a link of 1 Gb/s. */

@@ -9,7 +9,10 @@
 #include "guest/vm/exec.h"
 #include "guest/vm/exit.h"
 #include "guest/vm/vm.h"
+#include "kernel/base/atomic.h"
 #include "kernel/base/err.h"
+#include "kernel/core/percpu.h"
+#include "kernel/core/timer.h"
 
 static u64 reg_read(const struct vcpu *v, const struct insn *in)
 {
@@ -69,13 +72,25 @@ static bool is_plain_mov(const struct vcpu *v, const struct insn *in, gpa_t gpa)
 	       (gpa % PAGE_SIZE || in->size == 1 || starts_page(v, in));
 }
 
-/* RAM that the guest has not used so far. */
-static NOINLINE enum exit_result touch(struct vcpu *v, gpa_t gpa)
+/* A guest that writes faster than it can be moved is held up, until its CPU has other work. */
+static void hold_up(struct vcpu *v)
 {
-	int rc = stage2_touch(v->vm, gpa);
+	u64 end = tsc_read() + ns_to_tsc(v->vm->page_ns);
 
-	if (!rc)
+	while (tsc_read() < end && !atomic_load_relaxed(&this_cpu()->kick))
+		__builtin_ia32_pause();
+}
+
+/* RAM that the guest has not used so far, or that it may write only when the log knows. */
+static NOINLINE enum exit_result touch(struct vcpu *v, gpa_t gpa, bool write)
+{
+	int rc = stage2_touch(v, gpa, write);
+
+	if (!rc) {
+		if (write && unlikely(v->vm->page_ns))
+			hold_up(v);
 		return EXIT_RETRY;
+	}
 	vm_fail(v->vm, v, "RAM at %#lx cannot be mapped: %s", gpa, err_name(rc));
 	return EXIT_LEAVE;
 }
@@ -86,10 +101,10 @@ HOT enum exit_result exit_mem(struct vcpu *v)
 	gpa_t gpa = x->u.mem.gpa;
 	const struct insn *in;
 
-	if (!x->u.mem.mapped && unlikely(gmap_ram_offset(&v->vm->mem, gpa) != ~0ull))
-		return touch(v, gpa);
+	if (unlikely(gmap_ram_offset(&v->vm->mem, gpa) != ~0ull))
+		return touch(v, gpa, x->u.mem.mapped || (x->u.mem.access & HVM_ACCESS_WRITE));
 	if (unlikely(x->u.mem.walk || x->u.mem.access == HVM_ACCESS_EXEC || x->u.mem.mapped ||
-		     v->vm->ops->event_queued(v->hv) || gmap_ptr(&v->vm->mem, gpa))) {
+		     v->vm->ops->event_queued(v->hv))) {
 		vm_fail(v->vm, v, "%s at guest-physical %#lx, which is not RAM",
 			x->u.mem.walk			       ? "page table"
 			: x->u.mem.access == HVM_ACCESS_EXEC   ? "code"

@@ -48,6 +48,9 @@ struct vm {
 	struct spinlock ram_lock;		/* changes of stage2, clearing of RAM */
 	struct pgtable stage2;			/* (r) RAM (P), device memory (L) */
 	struct pgtable_change stale;		/* what vCPUs may still walk of stage2 (L) */
+	hpa_t spare;				/* chain of pages for tables (ram_lock) */
+	u64 *log;				/* for mem.dirty, kept from its first use (r) */
+	u64 page_ns;				/* wait at the first write to a page in the log */
 	struct io_bus ports;			/* (r) (L) */
 	struct io_bus mmio;			/* (r) (L) */
 	struct vdev *vdev[VM_MAX_VDEVS];	/* (r,P) */

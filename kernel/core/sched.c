@@ -250,6 +250,15 @@ int sched_park(struct sched_entity *e)
 	return -ETIMEDOUT;
 }
 
+bool sched_elsewhere(struct sched_entity *e)
+{
+	struct runqueue *rq = lock_home(e);
+	bool yes = e->state == SCHED_RUNNING && rq != this_cpu()->sched;
+
+	spin_unlock(&rq->lock);
+	return yes;
+}
+
 /* An entity from the longest other queue, or NULL. It comes back owned by this CPU. */
 static struct sched_entity *steal(u32 self)
 {

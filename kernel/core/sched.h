@@ -60,6 +60,12 @@ void sched_unpark(struct sched_entity *e);
  */
 int MUST_CHECK sched_park(struct sched_entity *e);
 
+/**
+ * sched_elsewhere() - may e's run callback be running on another CPU? When not, it will see
+ * whatever the caller has written before. Context: any.
+ */
+bool sched_elsewhere(struct sched_entity *e);
+
 /** sched_loop() - the CPU's life: softirqs, entities, HLT when there is neither. */
 NORETURN void sched_loop(void);
 

@@ -9,7 +9,7 @@
 #include "kernel/base/err.h"
 
 static u8 *blocks[3];
-static u8 dirty[3 * 64];
+static u64 dirty[3 * GMAP_DIRTY_WORDS];
 static struct gmap m;
 
 static void setup(void)
@@ -46,8 +46,8 @@ TEST(copies)
 	CHECK_EQ(gmem_write(&m, SIZE_2M - 4, in, 8), 0);
 	CHECK_EQ(gmem_read(&m, SIZE_2M - 4, out, 8), 0);
 	CHECK_EQ(memcmp(in, out, 8), 0);
-	CHECK_EQ(dirty[63], 0x80);
-	CHECK_EQ(dirty[64], 0x01);
+	CHECK_EQ(dirty[7], BIT(63));
+	CHECK_EQ(dirty[8], 1);
 	CHECK_EQ(gmem_write(&m, 0x9fffc, in, 8), -EFAULT);
 	CHECK_EQ(blocks[0][0x9fffc], 0);
 	CHECK_EQ(gmem_read(&m, ~0ull - 2, out, 8), -EFAULT);
