@@ -12,6 +12,7 @@ PURE_SRCS += devices/pci/vcfg.c
 PURE_SRCS += devices/pci/vpci.c
 EDGE_SRCS += devices/platform/pc.c
 EDGE_SRCS += devices/platform/pc_net.c
+EDGE_SRCS += devices/platform/pc_courier.c
 EDGE_SRCS += devices/platform/pc_virtio.c
 EDGE_SRCS += devices/net/net.c
 EDGE_SRCS += devices/platform/pc_env.c

@@ -17,7 +17,7 @@ $(B)/guest/initrd.img: $(B)/guest/busybox tools/mkinitrd tools/guest/init \
 	@tools/mkinitrd --busybox $< -o $@
 
 # With the drivers of the paravirtual devices.
-VIRTIO_MODULES := virtio_pci,virtio_net
+VIRTIO_MODULES := virtio_pci,virtio_net,virtio_console
 $(B)/guest/initrd-virtio.img: $(B)/guest/initrd.img $(B)/guest/netbench
 	@tools/mkinitrd --busybox $(B)/guest/busybox --tree $(B)/guest/modules-stock \
 		--modules $(VIRTIO_MODULES) --add $(B)/guest/netbench -o $@

@@ -29,6 +29,7 @@ struct session {
 	bool used;
 	bool person;
 	u32 port;
+	const struct console_remote *remote; /* NULL: a serial port */
 	struct ctl_stream *attached;
 	u64 cursor;     /* in the attached stream */
 	u64 replay_end; /* the stream's text before this was there when the port was attached */
@@ -40,7 +41,7 @@ struct session {
 	size_t len;
 };
 
-enum { PEOPLE, TOOLS, SESSIONS };
+enum { PEOPLE, TOOLS, REMOTE, SESSIONS };
 
 static struct session sessions[SESSIONS];
 static struct ctl ctl;
@@ -73,15 +74,35 @@ void console_stream_ready(void)
 void console_flush(void)
 {
 	for (u32 i = 0; i < SESSIONS; i++)
-		if (sessions[i].used)
+		if (sessions[i].used && !sessions[i].remote)
 			serial_flush(sessions[i].port);
+}
+
+/* ---- ports ------------------------------------------------------------------------------ */
+
+static size_t port_room(const struct session *s)
+{
+	return s->remote ? s->remote->room() : serial_room(s->port);
+}
+
+static void port_write(const struct session *s, const char *text, size_t len)
+{
+	if (s->remote)
+		s->remote->write(text, len);
+	else if (s->used)
+		serial_write(s->port, text, len);
+}
+
+static size_t port_read(const struct session *s, u8 *buf, size_t size)
+{
+	return s->remote ? s->remote->read(buf, size) : serial_read(s->port, buf, size);
 }
 
 /* ---- output ----------------------------------------------------------------------------- */
 
 static void put_raw(void *ctx, const char *text, size_t len)
 {
-	serial_write(((struct session *)ctx)->port, text, len);
+	port_write(ctx, text, len);
 }
 
 /* Text of ours: people's terminals want CR before LF. */
@@ -93,11 +114,11 @@ static void put(void *ctx, const char *text, size_t len)
 	for (size_t i = 0; i < len && s->person; i++) {
 		if (text[i] != '\n')
 			continue;
-		serial_write(s->port, text + from, i - from);
-		serial_write(s->port, "\r\n", 2);
+		port_write(s, text + from, i - from);
+		port_write(s, "\r\n", 2);
 		from = i + 1;
 	}
-	serial_write(s->port, text + from, len - from);
+	port_write(s, text + from, len - from);
 }
 
 static void PRINTF_LIKE(2, 3) say(struct session *s, const char *f, ...)
@@ -129,7 +150,7 @@ static void detach(struct session *s)
 	if (s->person)
 		say(s, "\n[left console of %s]\n", s->attached->name);
 	else
-		serial_write(s->port, "\x1d\n", 2);
+		port_write(s, "\x1d\n", 2);
 	atomic_add(&s->attached->attached, ~0u);
 	s->attached = NULL;
 	if (s->person)
@@ -144,10 +165,10 @@ static void put_stream(struct session *s, const char *buf, size_t n)
 	for (size_t i = 0; i < n && !s->person; i++) {
 		if (buf[i] != CONSOLE_LEAVE)
 			continue;
-		serial_write(s->port, buf + from, i + 1 - from);
+		port_write(s, buf + from, i + 1 - from);
 		from = i;
 	}
-	serial_write(s->port, buf + from, n - from);
+	port_write(s, buf + from, n - from);
 }
 
 /* The next text for the port, at most CHUNK bytes; what is shown again is filtered. */
@@ -170,7 +191,7 @@ static void pump_stream(struct session *s)
 {
 	char buf[CHUNK + TERM_FILTER_HELD];
 
-	while (serial_room(s->port) >= 2 * sizeof(buf)) {
+	while (port_room(s) >= 2 * sizeof(buf)) {
 		u64 before = s->cursor;
 		size_t n = read_stream(s, buf);
 
@@ -191,6 +212,17 @@ void console_forget(struct ctl_stream *stream)
 		pump_stream(&sessions[i]);
 		detach(&sessions[i]);
 	}
+}
+
+void console_set_remote(const struct console_remote *remote)
+{
+	struct session *s = &sessions[REMOTE];
+
+	if (s->attached)
+		detach(s);
+	s->len = 0;
+	s->remote = remote;
+	s->used = remote != NULL;
 }
 
 /* ---- the log on people's port ----------------------------------------------------------- */
@@ -226,7 +258,7 @@ static void pump_log(struct session *s)
 {
 	char buf[CHUNK];
 
-	while (serial_room(s->port) >= 2 * sizeof(buf)) {
+	while (port_room(s) >= 2 * sizeof(buf)) {
 		u64 cursor = s->log_cursor;
 		size_t n = log_read(&cursor, buf, sizeof(buf)), lines = n, from = 0;
 
@@ -314,7 +346,7 @@ static size_t to_stream(struct session *s, const u8 *buf, size_t n)
 /* A tool's request waits until its reply fits the queue; then nothing of it can be lost. */
 static bool ready(const struct session *s)
 {
-	return s->attached || s->person || serial_room(s->port) >= REPLY_MAX;
+	return s->attached || s->person || port_room(s) >= REPLY_MAX;
 }
 
 /* What is read cannot wait any more: of requests, only one. */
@@ -328,7 +360,7 @@ static void input(struct session *s)
 	u8 buf[TYPED];
 	size_t n;
 
-	while (ready(s) && (n = serial_read(s->port, buf, chunk(s))) > 0) {
+	while (s->used && ready(s) && (n = port_read(s, buf, chunk(s))) > 0) {
 		for (size_t i = 0; i < n;) {
 			if (s->attached)
 				i += to_stream(s, buf + i, n - i);

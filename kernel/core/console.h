@@ -38,6 +38,21 @@ void console_stream_ready(void);
 /** console_forget() - the stream goes away: whoever is attached to it gets the prompt back. */
 void console_forget(struct ctl_stream *stream);
 
+/* A port for tools that is not a serial one. Called on the boot CPU, softirq; none waits. */
+struct console_remote {
+	size_t (*read)(u8 *buf, size_t size);
+	size_t (*room)(void);
+	/* write() - what exceeds room() is lost. */
+	void (*write)(const char *text, size_t len);
+};
+
+/**
+ * console_set_remote() - a peer is there (again): requests are read from it, after each
+ * console_notify(); NULL: it went away, what it was attached to is free. Boot CPU, softirq; also
+ * from within a request of that peer.
+ */
+void console_set_remote(const struct console_remote *remote);
+
 /** console_flush() - send all queued output, bounded; before power-off. Boot CPU. */
 void console_flush(void);
 
