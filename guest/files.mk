@@ -39,3 +39,4 @@ PURE_SRCS += guest/migrate/handover.c
 PURE_SRCS += guest/migrate/pages.c
 PURE_SRCS += guest/migrate/policy.c
 EDGE_SRCS += guest/migrate/pages_log.c
+EDGE_SRCS += guest/migrate/ctl_writes.c

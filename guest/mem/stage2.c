@@ -267,13 +267,13 @@ static int fill_spare(struct vm *vm)
 	return rc;
 }
 
-int stage2_log_start(struct vm *vm, char *why, size_t why_size)
+int stage2_log_start(struct vm *vm, const void *user, char *why, size_t why_size)
 {
 	struct gmap *m = &vm->mem;
 
 	if (!m->block || m->dirty) {
-		fmt_snprintf(why, why_size, "vm %s is %s", vm->name,
-			     m->dirty ? "being moved or saved" : "off");
+		fmt_snprintf(why, why_size, m->dirty ? "writes of vm %s are being logged already"
+						     : "vm %s is off", vm->name);
 		return -EBUSY;
 	}
 	if (m->dma) {
@@ -287,6 +287,7 @@ int stage2_log_start(struct vm *vm, char *why, size_t why_size)
 		return -ENOMEM;
 	}
 	memset(vm->log, 0, LOG_BYTES(m->blocks));
+	vm->log_user = user;
 	spin_lock(&vm->ram_lock);
 	atomic_store_release(&m->dirty, vm->log);
 	unmap_ram_locked(vm);
@@ -307,7 +308,7 @@ u64 stage2_log_take(struct vm *vm, u64 *pages)
 			pages[i] |= dirtylog_take(&vm->mem, &vm->stage2, i, &c);
 			spin_unlock(&vm->ram_lock);
 		}
-		n += (u64)__builtin_popcountll(pages[i]);
+		n += bits_count(pages[i]);
 	}
 	flush_all(vm);
 	return n;
@@ -322,10 +323,11 @@ bool stage2_log_settled(const struct vm *vm)
 	return true;
 }
 
-void stage2_log_stop(struct vm *vm)
+void stage2_log_stop(struct vm *vm, const void *user)
 {
-	if (!vm->mem.dirty)
+	if (vm->log_user != user)
 		return;
+	vm->log_user = NULL;
 	spin_lock(&vm->ram_lock);
 	/* The bitmap itself stays until no device can hold its address any more. */
 	atomic_store_release(&vm->mem.dirty, NULL);
@@ -367,6 +369,7 @@ void stage2_destroy(struct vm *vm)
 	}
 	free_spare(vm);
 	m->dirty = NULL;
+	vm->log_user = NULL;
 	m->dma = false;
 	kfree(&vm->owner, vm->log, LOG_BYTES(m->blocks));
 	vm->log = NULL;

@@ -47,11 +47,12 @@ int MUST_CHECK stage2_map_mmio(struct vm *vm, gpa_t gpa, hpa_t hpa, u64 len);
 void stage2_unmap_mmio(struct vm *vm, gpa_t gpa, u64 len);
 
 /**
- * stage2_log_start() - log every write to RAM from here on (guest/mem/dirtylog.h). Tables for 4 KiB
- * pages are set aside on the VM's account. Returns 0; -EBUSY (there is a log, or the VM is off),
+ * stage2_log_start() - log every write to RAM from here on (guest/mem/dirtylog.h), until 'user'
+ * stops it or the VM goes off: then vm->log_user is no longer 'user'. Tables for 4 KiB pages are set
+ * aside on the VM's account. Returns 0; -EBUSY (there is a log, or the VM is off),
  * -ENOTSUP (a device reaches RAM by itself), -ENOMEM, with the reason in why. Context: control.
  */
-int MUST_CHECK stage2_log_start(struct vm *vm, char *why, size_t why_size);
+int MUST_CHECK stage2_log_start(struct vm *vm, const void *user, char *why, size_t why_size);
 
 /**
  * stage2_log_take() - add what was written since the log was started or last taken to a bitmap of
@@ -63,7 +64,7 @@ u64 stage2_log_take(struct vm *vm, u64 *pages);
 /** stage2_log_settled() - has every vCPU that may be in the guest dropped its old translations? */
 bool stage2_log_settled(const struct vm *vm);
 
-/** stage2_log_stop() - no more log: RAM comes back huge. Nothing to do is no error. */
-void stage2_log_stop(struct vm *vm);
+/** stage2_log_stop() - no more log: RAM comes back huge. Nothing, when the log is not user's. */
+void stage2_log_stop(struct vm *vm, const void *user);
 
 #endif

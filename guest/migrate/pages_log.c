@@ -13,14 +13,14 @@ int mig_pages_start(struct mig_pages *p, struct vm *vm, char *why, size_t why_si
 {
 	struct gmap *m = &vm->mem;
 	u64 words = m->blocks * GMAP_DIRTY_WORDS;
-	int rc = stage2_log_start(vm, why, why_size);
+	int rc = stage2_log_start(vm, p, why, why_size);
 
 	if (rc)
 		return rc;
 	*p = (struct mig_pages){ .vm = vm, .mem = m, .words = words, .stats.passes = 1 };
 	p->todo = kalloc(hv_owner(), words * sizeof(u64));
 	if (!p->todo) {
-		stage2_log_stop(vm);
+		stage2_log_stop(vm, p);
 		str_copy(why, why_size, "no memory for the map of pages to send");
 		return -ENOMEM;
 	}
@@ -35,7 +35,7 @@ int mig_pages_start(struct mig_pages *p, struct vm *vm, char *why, size_t why_si
 
 int mig_pages_next(struct mig_pages *p, void *buf, u32 size)
 {
-	if (!p->mem->dirty)
+	if (p->vm->log_user != p)
 		return -ECANCELED;
 	if (!stage2_log_settled(p->vm))
 		return -EBUSY;
@@ -44,7 +44,7 @@ int mig_pages_next(struct mig_pages *p, void *buf, u32 size)
 
 u64 mig_pages_harvest(struct mig_pages *p)
 {
-	if (p->mem->dirty)
+	if (p->vm->log_user == p)
 		p->left = stage2_log_take(p->vm, p->todo);
 	p->at = 0;
 	p->stats.passes++;
@@ -54,7 +54,7 @@ u64 mig_pages_harvest(struct mig_pages *p)
 void mig_pages_stop(struct mig_pages *p)
 {
 	p->vm->page_ns = 0;
-	stage2_log_stop(p->vm);
+	stage2_log_stop(p->vm, p);
 	kfree(hv_owner(), p->todo, p->words * sizeof(u64));
 	p->todo = NULL;
 }

@@ -50,6 +50,7 @@ struct vm {
 	struct pgtable_change stale;		/* what vCPUs may still walk of stage2 (L) */
 	hpa_t spare;				/* chain of pages for tables (ram_lock) */
 	u64 *log;				/* for mem.dirty, kept from its first use (r) */
+	const void *log_user;			/* who logs writes to RAM now (control) */
 	u64 page_ns;				/* wait at the first write to a page in the log */
 	struct io_bus ports;			/* (r) (L) */
 	struct io_bus mmio;			/* (r) (L) */

@@ -82,6 +82,16 @@ static inline u64 size_mask(unsigned bytes)
 	return bytes >= 8 ? ~0ull : (1ull << (bytes * 8)) - 1;
 }
 
+/* How many bits of v are set; the compiler's own would need its library. */
+static inline u32 bits_count(u64 v)
+{
+	u32 n = 0;
+
+	for (; v; v &= v - 1)
+		n++;
+	return n;
+}
+
 static inline u64 min_u64(u64 a, u64 b)
 {
 	return a < b ? a : b;

@@ -4,6 +4,7 @@
  */
 #include "kernel/init/control.h"
 
+#include "guest/migrate/ctl_writes.h"
 #include "guest/vm/ctl_vm.h"
 #include "kernel/core/console.h"
 #include "kernel/core/ctl_host.h"
@@ -20,6 +21,8 @@ int control_init(struct config *config, const struct acpi_info *acpi)
 		rc = trace_ctl_init(console_ctl());
 	if (!rc)
 		rc = ctl_vm_init(console_ctl(), config);
+	if (!rc)
+		rc = ctl_writes_init(console_ctl());
 	if (!rc)
 		rc = ctl_iommu_init(console_ctl());
 	if (!rc)
