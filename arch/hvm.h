@@ -155,6 +155,24 @@ struct hvm_feature {
 	u8 word;
 };
 
+#define HVM_FPU_YMM 256
+
+/*
+ * What a vCPU has besides registers: nothing but architecture, so that another host can go on from
+ * it. The FPU as FXSAVE64 and XSAVE's standard format have it (SDM vol. 1 §10.5, §13.4).
+ */
+struct hvm_state {
+	bool queued;		/* 'event' is to be delivered at the next entry */
+	struct hvm_event event;
+	bool nmi_blocked;	/* until the IRET of an NMI's handler */
+	bool shadow_sti, shadow_ss; /* of STI, of MOV SS */
+	u64 pending_db;		/* traps behind a shadow, as bits of DR6; 0 where a CPU hides them */
+	u64 dr[4];
+	u64 xstate;		/* components of the FPU that are not in initial state: XSTATE_BV */
+	u8 fxsave[512];
+	u8 ymm_high[HVM_FPU_YMM];
+};
+
 /* What the CPU offers, for 'host' and for decisions above arch/. */
 struct hvm_caps {
 	const char *name; /* "svm", "vmx" */
@@ -240,6 +258,12 @@ struct hvm_ops {
 	void (*nmi_window)(struct hvm_vcpu *v, bool on);
 	/* shadow_clear() - the instruction at RIP was emulated: STI/MOV SS shadow is over. */
 	void (*shadow_clear)(struct hvm_vcpu *v);
+
+	/* -- to another host: v is in no CPU (vcpu_put() was called, or never vcpu_load()) -------- */
+	void (*get_state)(struct hvm_vcpu *v, struct hvm_state *out);
+	/* set_state() - v was reset. -EINVAL: MXCSR or XSTATE_BV with bits that this CPU lacks, an
+	 * event of no known type. */
+	int (*set_state)(struct hvm_vcpu *v, const struct hvm_state *in) MUST_CHECK;
 
 	/* -- second stage --------------------------------------------------------------------- */
 	/* tlb_flush() - drop all of v's guest translations at its next entry. */

@@ -311,5 +311,7 @@ const struct hvm_ops svm_ops = {
 	.nmi_ready = svm_nmi_ready,
 	.nmi_window = svm_nmi_window,
 	.shadow_clear = svm_shadow_clear,
+	.get_state = svm_get_state,
+	.set_state = svm_set_state,
 	.tlb_flush = svm_tlb_flush,
 };

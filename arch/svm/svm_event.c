@@ -4,7 +4,10 @@
  * §15.21.
  */
 #include "arch/svm/svm_priv.h"
+#include "arch/x86/fpu.h"
+#include "kernel/base/bits.h"
 #include "kernel/base/err.h"
+#include "kernel/base/str.h"
 
 #define RFLAGS_TF BIT(8)
 #define RFLAGS_IF BIT(9)
@@ -113,4 +116,36 @@ void svm_event_exit(struct hvm_vcpu *v, struct hvm_exit *x, struct hvm_regs *reg
 		   x->code == HVM_EXIT_IRQ_WINDOW) {
 		x->code = HVM_EXIT_NMI_WINDOW;
 	}
+}
+
+/* A step over the IRET of an NMI's handler is begun anew: the IRET did not run yet. */
+void svm_get_state(struct hvm_vcpu *v, struct hvm_state *out)
+{
+	*out = (struct hvm_state){ .queued = v->event != 0 };
+	out->event = (struct hvm_event){ .vector = (u8)v->event,
+					 .type = (u8)field_get(v->event, 10, 8),
+					 .has_error = (v->event & SVM_EV_HAS_ERROR) != 0,
+					 .error = (u32)(v->event >> 32) };
+	out->nmi_blocked = (v->nmi & SVM_NMI_BLOCKED) != 0;
+	out->shadow_sti = (v->vmcb->int_state & SVM_SHADOW) != 0;
+	memcpy(out->dr, v->dr, sizeof(out->dr));
+	fpu_get(v->fpu, out);
+}
+
+int svm_set_state(struct hvm_vcpu *v, const struct hvm_state *in)
+{
+	int rc = fpu_set(v->fpu, in);
+
+	if (!rc && in->queued)
+		rc = svm_inject(v, &in->event);
+	if (rc)
+		return rc;
+	if (in->nmi_blocked) {
+		v->nmi |= SVM_NMI_BLOCKED;
+		v->vmcb->misc1 |= SVM_I1_IRET;
+	}
+	if (in->shadow_sti || in->shadow_ss)
+		v->vmcb->int_state |= SVM_SHADOW;
+	memcpy(v->dr, in->dr, sizeof(v->dr));
+	return 0;
 }

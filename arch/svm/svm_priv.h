@@ -77,6 +77,8 @@ void svm_irq_window(struct hvm_vcpu *v, bool on);
 bool svm_nmi_ready(struct hvm_vcpu *v);
 void svm_nmi_window(struct hvm_vcpu *v, bool on);
 void svm_shadow_clear(struct hvm_vcpu *v);
+void svm_get_state(struct hvm_vcpu *v, struct hvm_state *out);
+int svm_set_state(struct hvm_vcpu *v, const struct hvm_state *in);
 /* svm_nmi_entry() - before VMRUN, when v->nmi is not 0. */
 void svm_nmi_entry(struct hvm_vcpu *v);
 /* svm_event_exit() - after a VMRUN that left an event undelivered, or when v->nmi is not 0. */

@@ -460,5 +460,7 @@ const struct hvm_ops vmx_ops = {
 	.nmi_ready = vmx_nmi_ready,
 	.nmi_window = vmx_nmi_window,
 	.shadow_clear = vmx_shadow_clear,
+	.get_state = vmx_get_state,
+	.set_state = vmx_set_state,
 	.tlb_flush = vmx_tlb_flush,
 };

@@ -5,7 +5,9 @@
  */
 #include "arch/vmx/vmx_priv.h"
 #include "arch/x86/cpu.h"
+#include "arch/x86/fpu.h"
 #include "kernel/base/err.h"
+#include "kernel/base/str.h"
 
 #define DR7_GD BIT(13)
 #define VECTOR_DB 1
@@ -106,4 +108,41 @@ void vmx_event_exit(struct hvm_vcpu *v, struct hvm_exit *x)
 	/* What delivery would have done, but an intercepted #DB does not: §28.1. */
 	if (x->code == HVM_EXIT_EXCEPTION && x->u.exception.vector == VECTOR_DB)
 		vmwrite(VMCS_GUEST_DR7, vmread(VMCS_GUEST_DR7) & ~DR7_GD);
+}
+
+void vmx_get_state(struct hvm_vcpu *v, struct hvm_state *out)
+{
+	bool borrowed = vmx_borrow(v);
+
+	*out = (struct hvm_state){ .queued = v->event != 0,
+				   .nmi_blocked = (v->blocking & VMX_BLOCKED_NMI) != 0,
+				   .shadow_sti = (v->blocking & VMX_BLOCKED_STI) != 0,
+				   .shadow_ss = (v->blocking & VMX_BLOCKED_MOVSS) != 0,
+				   .pending_db = vmread(VMCS_GUEST_PENDING_DB) };
+	vmx_return(v, borrowed);
+	out->event = (struct hvm_event){ .vector = (u8)v->event,
+					 .type = (u8)field_get(v->event, 10, 8),
+					 .has_error = (v->event & VMX_EV_HAS_ERROR) != 0,
+					 .error = v->event_error };
+	memcpy(out->dr, v->dr, sizeof(out->dr));
+	fpu_get(v->fpu, out);
+}
+
+int vmx_set_state(struct hvm_vcpu *v, const struct hvm_state *in)
+{
+	int rc = fpu_set(v->fpu, in);
+	bool borrowed;
+
+	if (!rc && in->queued)
+		rc = vmx_inject(v, &in->event);
+	if (rc)
+		return rc;
+	borrowed = vmx_borrow(v);
+	set_blocking(v, (u32)((in->nmi_blocked ? VMX_BLOCKED_NMI : 0) |
+			      (in->shadow_sti ? VMX_BLOCKED_STI : 0) |
+			      (in->shadow_ss ? VMX_BLOCKED_MOVSS : 0)));
+	vmwrite(VMCS_GUEST_PENDING_DB, in->pending_db);
+	vmx_return(v, borrowed);
+	memcpy(v->dr, in->dr, sizeof(v->dr));
+	return 0;
 }

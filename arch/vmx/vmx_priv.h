@@ -142,6 +142,8 @@ void vmx_irq_window(struct hvm_vcpu *v, bool on);
 bool vmx_nmi_ready(struct hvm_vcpu *v);
 void vmx_nmi_window(struct hvm_vcpu *v, bool on);
 void vmx_shadow_clear(struct hvm_vcpu *v);
+void vmx_get_state(struct hvm_vcpu *v, struct hvm_state *out);
+int vmx_set_state(struct hvm_vcpu *v, const struct hvm_state *in);
 /* vmx_event_entry() - before an entry, when v->event is not 0. */
 void vmx_event_entry(struct hvm_vcpu *v);
 /* vmx_event_exit() - after an exit that vmx_event_matters(): what was being delivered, and whose

@@ -4,14 +4,23 @@
  */
 #include "arch/x86/fpu.h"
 
+#include "arch/hvm.h"
 #include "arch/x86/cpu.h"
 #include "kernel/base/bytes.h"
+#include "kernel/base/err.h"
 #include "kernel/base/str.h"
 
 #define CPUID_XSAVE 0xdu
 #define FXSAVE_SIZE 512u
 #define OFF_FCW	    0
 #define OFF_MXCSR   24
+#define OFF_MASK    28 /* of MXCSR; 0: the first CPUs with SSE */
+#define OFF_USER    464 /* 48 bytes that FXSAVE leaves as they are */
+#define OFF_XSTATE  FXSAVE_SIZE
+#define OFF_YMM	    576 /* after the header of 64 bytes, on every CPU */
+#define XSTATE_FPU  3ull
+#define XSTATE_YMM  BIT(2)
+#define MXCSR_FIRST 0xffbf
 #define FCW_RESET   0x37f
 #define MXCSR_RESET 0x1f80
 
@@ -82,4 +91,38 @@ void fpu_set_xcr0(u64 xcr0)
 {
 	if (xcr0_all)
 		xsetbv(xcr0);
+}
+
+/* Without XSAVE the CPU does not tell what is in use. */
+void fpu_get(const void *area, struct hvm_state *out)
+{
+	const u8 *a = area;
+
+	memcpy(out->fxsave, a, FXSAVE_SIZE);
+	memset(out->fxsave + OFF_USER, 0, FXSAVE_SIZE - OFF_USER);
+	out->xstate = xcr0_all ? get_le64(a + OFF_XSTATE) : XSTATE_FPU;
+	if (out->xstate & XSTATE_YMM)
+		memcpy(out->ymm_high, a + OFF_YMM, sizeof(out->ymm_high));
+	else
+		memset(out->ymm_high, 0, sizeof(out->ymm_high));
+}
+
+int fpu_set(void *area, const struct hvm_state *in)
+{
+	u8 own[FXSAVE_SIZE] ALIGNED(16);
+	u64 known = xcr0_all ? xcr0_all & (XSTATE_FPU | XSTATE_YMM) : XSTATE_FPU;
+	u32 mask;
+	u8 *a = area;
+
+	__asm__ volatile("fxsave64 (%0)" : : "r"(own) : "memory");
+	mask = get_le32(own + OFF_MASK);
+	if ((in->xstate & ~known) || get_le32(in->fxsave + OFF_MXCSR) & ~(mask ? mask : MXCSR_FIRST))
+		return -EINVAL;
+	fpu_area_init(area);
+	memcpy(a, in->fxsave, FXSAVE_SIZE);
+	if (xcr0_all)
+		put_le64(a + OFF_XSTATE, in->xstate);
+	if (in->xstate & XSTATE_YMM)
+		memcpy(a + OFF_YMM, in->ymm_high, sizeof(in->ymm_high));
+	return 0;
 }

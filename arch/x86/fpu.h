@@ -24,6 +24,13 @@ void fpu_load(const void *area, u64 xcr0);
 /** fpu_save() - state of the CPU into area, whatever XCR0 the guest chose. */
 void fpu_save(void *area);
 
+struct hvm_state;
+
+/** fpu_get(), fpu_set() - area that is in no CPU from and to the fields of a vCPU's state; -EINVAL:
+ * bits in MXCSR or components that this CPU lacks. */
+void fpu_get(const void *area, struct hvm_state *out);
+int MUST_CHECK fpu_set(void *area, const struct hvm_state *in);
+
 /** fpu_set_xcr0() - of the loaded guest. */
 void fpu_set_xcr0(u64 xcr0);
 

@@ -128,7 +128,9 @@ static int nic_resume(void *state)
 	int rc;
 
 	net_lock();
-	rc = virtio_net_resume(&nic->net);
+	rc = virtio_net_resume(&nic->net, nic->v.vm->state != VM_INCOMING);
+	if (!rc && nic->v.vm->moved)
+		virtio_net_announce(&nic->net);
 	net_unlock();
 	pc_virtio_sync(&nic->v);
 	return rc;

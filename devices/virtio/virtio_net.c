@@ -515,12 +515,12 @@ void virtio_net_quiesce(struct virtio_net *n)
 	virtio_pci_quiesce(&n->dev);
 }
 
-int virtio_net_resume(struct virtio_net *n)
+int virtio_net_resume(struct virtio_net *n, bool go)
 {
 	if (!n->active_pairs || n->active_pairs > n->cfg.pairs || (n->link & ~3u) ||
 	    n->unicast_macs + n->group_macs > VIRTIO_NET_MACS)
 		return -EINVAL;
-	n->stopped = false;
+	n->stopped = !go;
 	return virtio_pci_resume(&n->dev);
 }
 

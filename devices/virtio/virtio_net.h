@@ -111,8 +111,8 @@ void virtio_net_announce(struct virtio_net *n);
 
 /** virtio_net_reset() - to power-on: no driver. */
 void virtio_net_reset(struct virtio_net *n);
-/** virtio_net_resume() - check the loaded fields, go on; -EINVAL. */
-int MUST_CHECK virtio_net_resume(struct virtio_net *n);
+/** virtio_net_resume() - check the loaded fields and, if 'go', go on; -EINVAL. */
+int MUST_CHECK virtio_net_resume(struct virtio_net *n, bool go);
 
 extern const struct vmstate_field virtio_net_fields[];
 extern const u32 virtio_net_nfields;

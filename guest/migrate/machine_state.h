@@ -47,7 +47,6 @@ int MUST_CHECK mig_check_host(const struct vm *vm, const struct mig_record *r, c
 /* A receiver of machine state. */
 struct mig_machine {
 	struct vm *vm;	/* in state VM_INCOMING */
-	bool live;	/* the clock went on while the guest was on its way; false: from a file */
 	bool has_clock;
 	u32 vcpus;	/* bit per vCPU: loaded */
 	u32 vdevs;	/* bit per device of vm: loaded */
@@ -70,7 +69,8 @@ int MUST_CHECK mig_load_machine(struct mig_machine *m, const struct mig_record *
 int MUST_CHECK mig_machine_check(struct mig_machine *m, char *why, size_t why_size);
 
 /**
- * mig_machine_start() - the guest goes on here: clock, every enabled queue looked at once, every
+ * mig_machine_start() - the guest goes on here: its clock goes on from what MIG_CLOCK said, and has
+ * not stood still since that record came; every enabled queue looked at once, every
  * pending vector raised once, its address announced, vCPUs run.
  */
 int MUST_CHECK mig_machine_start(struct mig_machine *m, char *why, size_t why_size);

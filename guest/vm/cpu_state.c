@@ -8,6 +8,11 @@
 	(CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW |      \
 	 CR0_CD | CR0_PG)
 
+#define XCR0_X87 BIT(0)
+#define XCR0_SSE BIT(1)
+#define XCR0_AVX BIT(2)
+#define XCR0_AVX512 MASK(7, 5)
+
 #define MSR_MTRR_VAR0	  0x200
 #define MSR_MTRR_VAR_LAST 0x20f
 #define MSR_MTRR_DEF	  0x2ff
@@ -83,6 +88,37 @@ bool cpu_state_pat_valid(u64 pat)
 		if (!memory_type_valid((pat >> i) & 0xff, true))
 			return false;
 	return true;
+}
+
+/* x87 always, AVX needs SSE, AVX-512 needs AVX and comes whole. */
+bool cpu_state_xcr0_valid(u64 value, u64 allowed)
+{
+	if ((value & ~allowed) || !(value & XCR0_X87))
+		return false;
+	if ((value & XCR0_AVX) && !(value & XCR0_SSE))
+		return false;
+	if (value & XCR0_AVX512)
+		return (value & XCR0_AVX512) == XCR0_AVX512 && (value & XCR0_AVX);
+	return true;
+}
+
+bool cpu_state_sysreg_valid(enum hvm_sysreg reg, u64 value)
+{
+	switch ((u32)reg) {
+	case HVM_LSTAR:
+	case HVM_CSTAR:
+	case HVM_KERNEL_GS_BASE:
+	case HVM_SYSENTER_EIP:
+	case HVM_SYSENTER_ESP:
+		return cpu_state_canonical(value);
+	case HVM_PAT:
+		return cpu_state_pat_valid(value);
+	case HVM_TSC_AUX:
+	case HVM_SFMASK:
+		return !(value >> 32);
+	default:
+		return true;
+	}
 }
 
 bool cpu_state_mtrr_valid(u32 msr, u64 value, u8 maxphyaddr)

@@ -6,6 +6,7 @@
 #ifndef GUEST_VM_CPU_STATE_H
 #define GUEST_VM_CPU_STATE_H
 
+#include "arch/hvm.h"
 #include "kernel/base/bits.h"
 #include "kernel/base/types.h"
 
@@ -30,6 +31,19 @@
 #define EFER_LMA BIT(10)
 #define EFER_NXE BIT(11)
 
+/* MSRs that no backend keeps. */
+struct vcpu_msrs {
+	u64 mtrr_def;
+	u64 mtrr_fixed[11];
+	u64 mtrr_var[16];
+	u64 misc_enable;
+	u64 mcg_status;
+	u64 de_cfg;	/* AMD MSR C001_1029h: LFENCE serialises */
+	u64 tsc_adjust; /* guest writes of the TSC: added to the VM's offset */
+	u64 kvm_system_time;
+	u64 kvm_wall_clock;
+};
+
 /* What the checks look at; 'cs_l': CS.L of the running code. */
 struct cpu_state {
 	u64 cr0, cr3, cr4, efer;
@@ -50,6 +64,12 @@ bool cpu_state_set_efer(struct cpu_state *s, u64 value, u64 valid);
 
 /** cpu_state_pat_valid() - is each of the eight types one that exists? */
 bool cpu_state_pat_valid(u64 pat);
+
+/** cpu_state_xcr0_valid() - XSETBV with the components of 'allowed' (SDM vol. 1 §13.3). */
+bool cpu_state_xcr0_valid(u64 value, u64 allowed);
+
+/** cpu_state_sysreg_valid() - what a WRMSR may put into a register that the backend keeps. */
+bool cpu_state_sysreg_valid(enum hvm_sysreg reg, u64 value);
 
 /** cpu_state_mtrr_valid() - value for an MTRR (MSR number); memory types and reserved bits. */
 bool cpu_state_mtrr_valid(u32 msr, u64 value, u8 maxphyaddr);

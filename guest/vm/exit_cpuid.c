@@ -13,11 +13,6 @@
 #define KVM_ENOSYS  1000ull
 #define KVM_EPERM   1ull
 
-#define XCR0_X87 BIT(0)
-#define XCR0_SSE BIT(1)
-#define XCR0_AVX BIT(2)
-#define XCR0_AVX512 MASK(7, 5)
-
 HOT enum exit_result exit_cpuid(struct vcpu *v)
 {
 	const struct hvm_ops *ops = v->vm->ops;
@@ -53,18 +48,6 @@ HOT enum exit_result exit_hypercall(struct vcpu *v)
 	return EXIT_RETRY;
 }
 
-/* SDM vol. 1 §13.3: x87 always, AVX needs SSE, AVX-512 needs AVX and comes whole. */
-static bool xcr0_valid(u64 value, u64 allowed)
-{
-	if ((value & ~allowed) || !(value & XCR0_X87))
-		return false;
-	if ((value & XCR0_AVX) && !(value & XCR0_SSE))
-		return false;
-	if (value & XCR0_AVX512)
-		return (value & XCR0_AVX512) == XCR0_AVX512 && (value & XCR0_AVX);
-	return true;
-}
-
 enum exit_result exit_xsetbv(struct vcpu *v)
 {
 	const struct hvm_ops *ops = v->vm->ops;
@@ -73,7 +56,7 @@ enum exit_result exit_xsetbv(struct vcpu *v)
 	if (!(ops->get_sys(v->hv, HVM_CR4) & CR4_OSXSAVE))
 		return vcpu_ud(v);
 	if (ops->cpl(v->hv) != 0 || (u32)v->regs.gpr[HVM_RCX] != 0 ||
-	    !xcr0_valid(value, v->vm->policy->xcr0_valid))
+	    !cpu_state_xcr0_valid(value, v->vm->policy->xcr0_valid))
 		return vcpu_gp(v);
 	if (vcpu_skip(v, OP_XSETBV, 3))
 		ops->set_sys(v->hv, HVM_XCR0, value);

@@ -232,28 +232,17 @@ static void write_seg_base(struct vcpu *v, enum hvm_seg seg, u64 base)
 	v->vm->ops->set_seg(v->hv, seg, &s);
 }
 
-static bool write_sysreg(struct vcpu *v, enum hvm_sysreg reg, u64 value)
-{
-	bool address = reg == HVM_LSTAR || reg == HVM_CSTAR || reg == HVM_KERNEL_GS_BASE ||
-		       reg == HVM_SYSENTER_EIP || reg == HVM_SYSENTER_ESP;
-
-	if (address && !cpu_state_canonical(value))
-		return false;
-	if (reg == HVM_PAT && !cpu_state_pat_valid(value))
-		return false;
-	if (reg == HVM_TSC_AUX && value >> 32)
-		return false;
-	v->vm->ops->set_sys(v->hv, reg, value);
-	return true;
-}
-
 static bool write_plain(struct vcpu *v, u32 msr, u64 value)
 {
 	int sys = sysreg_of(msr);
 	u64 *mtrr;
 
-	if (sys >= 0)
-		return write_sysreg(v, (enum hvm_sysreg)sys, value);
+	if (sys >= 0) {
+		if (!cpu_state_sysreg_valid((enum hvm_sysreg)sys, value))
+			return false;
+		v->vm->ops->set_sys(v->hv, (enum hvm_sysreg)sys, value);
+		return true;
+	}
 	mtrr = mtrr_of(v, msr);
 	if (mtrr) {
 		if (!cpu_state_mtrr_valid(msr, value, v->vm->policy->maxphyaddr))

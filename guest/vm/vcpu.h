@@ -7,6 +7,7 @@
 
 #include "arch/hvm.h"
 #include "guest/emul/insn.h"
+#include "guest/vm/cpu_state.h"
 #include "guest/vm/irqchip.h"
 #include "kernel/core/sched.h"
 
@@ -18,18 +19,6 @@ struct vm;
  *   any --guest did what stops a VM--> STOPPED
  */
 enum vcpu_state { VCPU_WAIT_SIPI, VCPU_RUN, VCPU_HALTED, VCPU_STOPPED };
-
-struct vcpu_msrs {
-	u64 mtrr_def;
-	u64 mtrr_fixed[11];
-	u64 mtrr_var[16];
-	u64 misc_enable;
-	u64 mcg_status;
-	u64 de_cfg;	/* AMD MSR C001_1029h: LFENCE serialises */
-	u64 tsc_adjust; /* guest writes of the TSC: added to the VM's offset */
-	u64 kvm_system_time;
-	u64 kvm_wall_clock;
-};
 
 /* Requests, set by anyone (atomically), served by the vCPU's own loop before entry. */
 #define VCPU_REQ_IRQ   BIT(0) /* the interrupt controller may have something new */

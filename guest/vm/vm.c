@@ -306,9 +306,13 @@ int vm_devices_resume(struct vm *vm, char *why, size_t why_size)
 	vm->tsc_offset = vm->paused_at - tsc_read();
 	if (vm->state == VM_PAUSED)
 		vm->state = VM_RUNNING;
-	for (u32 i = 0; i < vm->vcpus; i++)
+	for (u32 i = 0; i < vm->vcpus; i++) {
 		backend->set_sys(vm->vcpu[i]->hv, HVM_TSC_OFFSET,
 				 vm->tsc_offset + vm->vcpu[i]->msr.tsc_adjust);
+		/* Here the TSC may run a little faster or slower. */
+		if (vm->moved)
+			kvmclock_write(vm->vcpu[i]);
+	}
 	for (u32 i = 0; i < vm->vdevs && !rc; i++) {
 		const struct vdev *d = vm->vdev[i];
 

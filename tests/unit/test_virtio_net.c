@@ -759,7 +759,7 @@ TEST(moves)
 		memcpy((u8 *)&g[1].n + virtio_net_fields[k].offset,
 		       was + virtio_net_fields[k].offset,
 		       virtio_net_fields[k].size * virtio_net_fields[k].count);
-	CHECK_EQ(virtio_net_resume(&g[1].n), 0);
+	CHECK_EQ(virtio_net_resume(&g[1].n, true), 0);
 	CHECK_EQ(g[1].n.modes, 0);
 	for (u32 i = 0; i < 33; i++) {
 		send(0, 1, 100 + i);
@@ -769,7 +769,7 @@ TEST(moves)
 		CHECK_EQ(g[0].len, 100 + i);
 	}
 	g[1].n.active_pairs = 2;
-	CHECK_EQ(virtio_net_resume(&g[1].n), -EINVAL);
+	CHECK_EQ(virtio_net_resume(&g[1].n, true), -EINVAL);
 	done();
 }
 
