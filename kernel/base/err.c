@@ -9,7 +9,7 @@
 static const char *const err_names[] = {
 	"OK",	  "EPERM",  "ENOENT", "EIO",	"ENOMEM",  "EFAULT",	"EBUSY",  "EEXIST",
 	"ENODEV", "EINVAL", "ENOSPC", "ERANGE", "ENOTSUP", "ETIMEDOUT", "EPROTO", "ECANCELED",
-	"ENOEXEC",
+	"ENOEXEC", "EPIPE",
 };
 
 const char *err_name(int err)

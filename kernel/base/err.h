@@ -23,6 +23,7 @@ enum err {
 	EPROTO,		/* peer or format violates its protocol */
 	ECANCELED,	/* stopped on request */
 	ENOEXEC,	/* no kernel image that is understood */
+	EPIPE,		/* the peer is gone */
 };
 
 /** err_name() - name of an error code, positive or negated, for messages. */
