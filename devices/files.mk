@@ -43,5 +43,6 @@ EDGE_SRCS += devices/sriov/uplink.c
 EDGE_SRCS += devices/pci/assign_dma.c
 EDGE_SRCS += devices/pci/assign_pci.c
 PURE_SRCS += devices/virtio/virtio_console.c
+PURE_SRCS += devices/courier/mux.c
 PURE_SRCS += devices/sriov/nvme/nvme_admin.c
 EDGE_SRCS += devices/sriov/nvme/nvme_pf.c
