@@ -331,10 +331,9 @@ int mig_machine_check(struct mig_machine *m, char *why, size_t why_size)
 	return vm_devices_resume(vm, why, why_size);
 }
 
-int mig_machine_start(struct mig_machine *m, char *why, size_t why_size)
+int mig_machine_start(struct mig_machine *m, bool paused, char *why, size_t why_size)
 {
 	struct vm *vm = m->vm;
-	int rc;
 
 	spin_lock(&vm->lock);
 	for (u32 i = 0; i < vm->vdevs; i++)
@@ -346,7 +345,5 @@ int mig_machine_start(struct mig_machine *m, char *why, size_t why_size)
 	spin_unlock(&vm->lock);
 	for (u32 i = 0; i < vm->vcpus; i++)
 		vcpu_tpr_changed(vm->vcpu[i]);
-	rc = vm_resume(vm, why, why_size);
-	vm->moved = false;
-	return rc;
+	return paused ? 0 : vm_resume(vm, why, why_size);
 }

@@ -71,8 +71,9 @@ int MUST_CHECK mig_machine_check(struct mig_machine *m, char *why, size_t why_si
 /**
  * mig_machine_start() - the guest goes on here: its clock goes on from what MIG_CLOCK said, and has
  * not stood still since that record came; every enabled queue looked at once, every
- * pending vector raised once, its address announced, vCPUs run.
+ * pending vector raised once, its address announced, vCPUs run. paused: all of that when it is
+ * resumed.
  */
-int MUST_CHECK mig_machine_start(struct mig_machine *m, char *why, size_t why_size);
+int MUST_CHECK mig_machine_start(struct mig_machine *m, bool paused, char *why, size_t why_size);
 
 #endif

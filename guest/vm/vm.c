@@ -333,6 +333,7 @@ int vm_resume(struct vm *vm, char *why, size_t why_size)
 	if (rc)
 		return rc;
 	rc = vm_devices_resume(vm, why, why_size);
+	vm->moved = false;
 	if (rc) {
 		vm_fail(vm, NULL, "%s", why);
 		return rc;
