@@ -48,8 +48,8 @@ void stage2_unmap_mmio(struct vm *vm, gpa_t gpa, u64 len);
 
 /**
  * stage2_log_start() - log every write to RAM from here on (guest/mem/dirtylog.h), until 'user'
- * stops it or the VM goes off: then vm->log_user is no longer 'user'. Tables for 4 KiB pages are set
- * aside on the VM's account. Returns 0; -EBUSY (there is a log, or the VM is off),
+ * stops it or the VM goes off: then vm->log_user is no longer 'user'. Tables for 4 KiB pages are
+ * set aside on the VM's account. Returns 0; -EBUSY (there is a log, or the VM is off),
  * -ENOTSUP (a device reaches RAM by itself), -ENOMEM, with the reason in why. Context: control.
  */
 int MUST_CHECK stage2_log_start(struct vm *vm, const void *user, char *why, size_t why_size);

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The log of writes to guest memory: exactly the pages that were written, by whatever wrote them."""
+from lib import paths
+from lib.ctl import CtlError
+from lib.registry import test
+from test_guest import LEAVE, VMX_MODEL
+
+BASE, PAGES = 16 << 20, 2048
+ENTRY_PAGE = PAGES - 2      # which the guest uses as a page table
+NEEDS = ("godwit.elf", "guest-kernels/writer.elf")
+CONFIG = """
+[host]
+name = a
+console = ttyS0
+ctl = ttyS1
+[vm w]
+memory = 32M
+cpus = 2
+kernel = writer.elf
+autostart = no
+"""
+
+
+def chosen(page, k):
+    """As in tests/guest/writer.c."""
+    return (page * 2654435761 ^ k * 40503) >> 13 & 1 and (page >> 1) % 3 == k % 3
+
+
+def harvest(m):
+    """Pages of the area written since the last call, by index; all of them were told."""
+    reply = m.ctl.request("vm writes w", timeout=60)
+    pages = set()
+    for row in reply[1:]:
+        if row.get("row") == "written":
+            first = int(row["gpa"], 16) // 4096
+            pages.update(range(first, first + int(row["pages"])))
+    assert len(pages) == int(reply["pages"]), "the reply was cut"
+    return {p - BASE // 4096 for p in pages if 0 <= p - BASE // 4096 < PAGES}
+
+
+def say(m, line, answer, timeout=60):
+    m.com1.send(line + "\r")
+    return m.com1.expect(answer, timeout=timeout)
+
+
+def account(m):
+    return [(r["name"], r["used"]) for r in m.ctl.request("mem") if r.get("row") == "account"]
+
+
+def sweep(m, slow):
+    """Each page is written once while the log is taken again and again: each is told, and only one
+    that the log was taken of between its fault and its write is told twice."""
+    told = []
+    m.com1.send("sweep\r")
+    while "sweep done" not in m.com1.text:
+        told.append(harvest(m))
+    told.append(harvest(m))
+    m.com1.expect("sweep done", timeout=60 * slow)
+    assert set().union(*told) == set(range(PAGES - 2))
+    assert sum(map(len, told)) < PAGES - 2 + len(told), [len(t) for t in told]
+    return sum(1 for t in told if t)
+
+
+def exercise(t, slow=1, **machine):
+    m = t.machine(config=CONFIG, memory=512,
+                  modules={"writer.elf": paths.BUILD / "guest-kernels/writer.elf"}, **machine)
+    m.com1.expect("Type help", timeout=30 * slow)
+    before = account(m)
+    m.ctl.request("vm start w")
+    m.com1.sendline("vm console w")
+    m.com1.expect("writer ready", timeout=60 * slow)
+    say(m, "pattern 1", "pattern 1 done", 60 * slow)
+    m.ctl.request("vm writes w on")
+    for k in range(2, 6):
+        say(m, f"pattern {k}", f"pattern {k} done", 60 * slow)
+        want = {p for p in range(PAGES - 2) if chosen(p, k)} | {ENTRY_PAGE}
+        got = harvest(m)
+        assert got == want, f"{k}: lost {sorted(want - got)[:9]}, too many {sorted(got - want)[:9]}"
+    m.ctl.request("vm pause w")
+    harvest(m)
+    m.ctl.request("vm resume w")
+    assert sweep(m, slow) > 1
+    say(m, "check", "check ok", 60 * slow)
+    try:
+        m.ctl.request("vm writes w on")
+        raise AssertionError("two logs")
+    except CtlError as exc:
+        assert exc.code == "EBUSY"
+    m.ctl.request("vm writes w off")
+    say(m, "pattern 7", "pattern 7 done", 60 * slow)
+    say(m, "check", "check ok", 60 * slow)
+    m.ctl.request("vm writes w on")     # the VM ends with its log on
+    say(m, "pattern 8", "pattern 8 done", 60 * slow)
+    m.com1.send(LEAVE)
+    m.ctl.request("vm stop w")
+    assert account(m) == before
+    assert "were not given back" not in m.com1.text
+
+
+@test(timeout=120, needs=NEEDS)
+def written_svm(t):
+    exercise(t, smp=2)
+
+
+@test(timeout=400, needs=NEEDS)
+def written_vmx(t):
+    exercise(t, slow=3, smp=1, bochs=VMX_MODEL)
