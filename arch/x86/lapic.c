@@ -17,6 +17,7 @@
 #define REG_LDR	       0x0d0
 #define REG_DFR	       0x0e0
 #define REG_SVR	       0x0f0
+#define REG_ISR	       0x100
 #define REG_ESR	       0x280
 #define REG_LVT_CMCI   0x2f0
 #define REG_ICR	       0x300
@@ -136,6 +137,11 @@ u32 lapic_id(void)
 	u32 id = reg_read(REG_ID);
 
 	return x2 ? id : id >> 24;
+}
+
+bool lapic_in_service(u8 vector)
+{
+	return (x2 || page) && (reg_read(REG_ISR + vector / 32 * 0x10u) >> vector % 32 & 1);
 }
 
 void lapic_eoi(void)

@@ -33,6 +33,9 @@ u32 lapic_id(void);
 /** lapic_eoi() - end of the interrupt in service. */
 void lapic_eoi(void);
 
+/** lapic_in_service() - did this APIC deliver 'vector', and is owed its end? Before setup: no. */
+bool lapic_in_service(u8 vector);
+
 /** lapic_error() - the error status register, and clear it. */
 u32 lapic_error(void);
 

@@ -9,12 +9,15 @@ trap_stubs:
 	vector = 0
 	.rept 256
 	.balign 16
-	/* 8, 10-14, 17, 21, 29, 30: the CPU pushed an error code */
-	.if !(vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 || \
-	      vector == 21 || vector == 29 || vector == 30)
-	pushq	$0
+	/* 8, 10-14, 17, 21, 29, 30: the CPU pushed an error code; not so for an interrupt of that
+	   vector. The frame begins at a multiple of 16, so the stack pointer tells. */
+	.if vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 || \
+	      vector == 21 || vector == 29 || vector == 30
+	testb	$8, %spl
+	jz	1f
 	.endif
-	pushq	$vector
+	pushq	$0
+1:	pushq	$vector
 	jmp	trap_entry
 	vector = vector + 1
 	.endr

@@ -5,6 +5,7 @@
 #include "arch/x86/trap.h"
 
 #include "arch/x86/desc.h"
+#include "arch/x86/lapic.h"
 #include "arch/x86/msr.h"
 #include "kernel/base/err.h"
 
@@ -77,7 +78,7 @@ static bool fix_up(struct trap_frame *f)
 
 void trap_dispatch(struct trap_frame *f)
 {
-	if (f->vector >= VEC_FIRST_IRQ)
+	if (f->vector >= VEC_FIRST_IRQ || lapic_in_service((u8)f->vector))
 		hooks->irq((u32)f->vector);
 	else if (f->vector == VEC_NMI)
 		hooks->nmi(f);

@@ -33,7 +33,8 @@ struct trap_hooks {
 	void (*fatal)(struct trap_frame *f);
 	/* NMI; may return. */
 	void (*nmi)(struct trap_frame *f);
-	/* Vectors from VEC_FIRST_IRQ on; interrupts are off. */
+	/* Vectors from VEC_FIRST_IRQ on; interrupts are off. Also lower ones that the local APIC
+	 * delivered: nobody sends such, but a broken or hostile device. */
 	void (*irq)(u32 vector);
 };
 

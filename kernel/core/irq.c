@@ -32,16 +32,18 @@ static void dispatch(u32 vector)
 {
 	struct pcpu *p = this_cpu();
 	void (*fn)(void *ctx) = atomic_load_acquire(&handlers[vector].fn);
+	/* The 8259s and the spurious vector are not in service at the local APIC. */
+	bool owed = vector < FIRST_ALLOC ? lapic_in_service((u8)vector)
+					 : vector != IRQ_VECTOR_SPURIOUS;
 
 	p->in_irq++;
 	p->irq_count++;
 	atomic_add(&handlers[vector].count, 1u);
 	if (fn)
 		fn(handlers[vector].ctx);
-	else if (vector >= FIRST_ALLOC && vector != IRQ_VECTOR_SPURIOUS)
+	else if (owed)
 		log_limited(&unexpected, LOG_WARN, "interrupt %u has no handler", vector);
-	/* The 8259s and the spurious vector are not in service at the local APIC. */
-	if (vector >= FIRST_ALLOC && vector != IRQ_VECTOR_SPURIOUS)
+	if (owed)
 		lapic_eoi();
 	p->in_irq--;
 }
@@ -130,7 +132,7 @@ bool irq_get(u8 vector, struct irq_info *out)
 {
 	out->fn = (u64)(uintptr_t)atomic_load_relaxed(&handlers[vector].fn);
 	out->count = atomic_load_relaxed(&handlers[vector].count);
-	return out->fn != 0;
+	return out->fn || out->count;
 }
 
 u64 irq_count_all(void)

@@ -46,7 +46,7 @@ struct irq_info {
 	u64 count;
 };
 
-/** irq_get() - a vector's handler and how often it was taken; false: it has none. */
+/** irq_get() - a vector's handler and how often it was taken; false: neither. */
 bool irq_get(u8 vector, struct irq_info *out);
 
 /** irq_count_all() - interrupts taken on all CPUs since boot. */
