@@ -43,9 +43,9 @@ void assign_init(void);
 
 /**
  * assign_add() - give the function to vm, which is being built or paused: reset, into the VM's
- * domain, onto its PCI bus. On failure nothing is kept and gone() is not called. Returns 0; -ENODEV
- * (no IOMMU), -EPERM, -ENOTSUP, -EBUSY (attached somewhere), -ENOSPC, -ENOMEM, -ETIMEDOUT; why names
- * the reason.
+ * domain, onto its PCI bus. On failure nothing is kept and gone() is not called. Returns 0;
+ * -ENODEV (no IOMMU), -EPERM, -ENOTSUP, -EBUSY (attached somewhere), -ENOSPC, -ENOMEM, -ETIMEDOUT;
+ * why names the reason.
  */
 int MUST_CHECK assign_add(struct vm *vm, const struct assign_request *r, char *why,
 			  size_t why_size);
