@@ -11,7 +11,7 @@
 
 #define RFLAGS_TF BIT(8)
 #define RFLAGS_IF BIT(9)
-#define DR6_BS	  BIT(14)
+#define DR6_BS BIT(14)
 
 #define VECTOR_DB 1
 
@@ -68,6 +68,41 @@ void svm_nmi_window(struct hvm_vcpu *v, bool on)
 		svm_irq_window(v, true);
 }
 
+/*
+ * External interrupts go in as virtual ones. EVENTINJ would do as well by the manual, but QEMU's
+ * emulation keeps such a vector after its delivery and delivers it again, whatever the guest is
+ * at then, when something but a host interrupt stops that CPU's thread during the same VMRUN.
+ */
+void svm_event_entry(struct hvm_vcpu *v)
+{
+	struct vmcb *c = v->vmcb;
+
+	if (field_get(v->event, 10, 8) != HVM_EVENT_INTR) {
+		c->event_inj = v->event;
+	} else {
+		v->virq = v->event;
+		v->virq_rip = c->rip;
+		v->virq_window = (c->misc1 & SVM_I1_VINTR) != 0;
+		c->misc1 &= (u32)~SVM_I1_VINTR;
+		c->int_ctl = (c->int_ctl & ~SVM_V_VECTOR) | SVM_V_IRQ | SVM_V_IGN_TPR |
+			     SVM_V_PRIO_MAX | (v->event & 0xff) << 32;
+	}
+	v->event = 0;
+}
+
+void svm_virq_exit(struct hvm_vcpu *v)
+{
+	/*
+	 * Still there, and the guest has not moved: the exit came before the delivery. QEMU's
+	 * emulation also leaves it there when the delivery faulted.
+	 */
+	if ((v->vmcb->int_ctl & SVM_V_IRQ) && v->vmcb->rip == v->virq_rip)
+		v->event = v->virq;
+	v->vmcb->int_ctl &= ~SVM_V_IRQ;
+	v->virq = 0;
+	svm_irq_window(v, v->virq_window);
+}
+
 void svm_shadow_clear(struct hvm_vcpu *v)
 {
 	v->vmcb->int_state &= ~SVM_SHADOW;
@@ -90,7 +125,7 @@ static void iret_seen(struct hvm_vcpu *v, struct hvm_exit *x, struct hvm_regs *r
 
 static void step_seen(struct hvm_vcpu *v, struct hvm_exit *x)
 {
-	v->nmi &= (u8)~(SVM_NMI_STEP | SVM_NMI_BLOCKED);
+	v->nmi &= (u8) ~(SVM_NMI_STEP | SVM_NMI_BLOCKED);
 	if (v->saved_tf)
 		return; /* the guest single-steps too: the trap is also its own */
 	v->vmcb->dr6 &= ~DR6_BS;
