@@ -13,8 +13,8 @@
 
 #define V_BALL	 0x51
 #define V_TMR	 0x70
-#define ROUNDS	 20000u
-#define TMR_TSC	 40000u
+#define ROUNDS	 10000u
+#define TMR_TSC	 2000000u
 #define FLAGS_IF BIT(9)
 
 static u32 sent[2], came[2];	/* IPIs, by sender and by receiver */
