@@ -498,9 +498,24 @@ out_free:
 	return rc;
 }
 
+static void drop_domain(struct vm *vm)
+{
+	struct vm_part *p = part_of(vm);
+	int rc = iommu_domain_destroy(p->domain);
+
+	if (rc) { /* a unit did not confirm a detachment: domain and memory stay, blocked */
+		log_err("vm %s: its DMA domain is not given back: %s", vm->name, err_name(rc));
+		vm->keep_ram = true;
+	} else if (p->domain) {
+		stage2_dma_end(vm);
+	}
+	p->domain = NULL;
+}
+
 void assign_remove(struct assigned *a)
 {
-	struct vm_part *p = part_of(a->vm);
+	struct vm *vm = a->vm;
+	struct vm_part *p = part_of(vm);
 	u32 i = 0;
 
 	while (p->fn[i] != a)
@@ -512,6 +527,9 @@ void assign_remove(struct assigned *a)
 	if (a->ops && a->ops->gone)
 		a->ops->gone(a->ctx);
 	free_assigned(a);
+	/* Without a function that can reach its memory it may be moved again. */
+	if (!p->count)
+		drop_domain(vm);
 }
 
 struct assigned *assign_at(struct vm *vm, u16 bdf)
@@ -565,16 +583,10 @@ static int build(struct vm *vm, char *why, size_t why_size)
 static void destroy(struct vm *vm)
 {
 	struct vm_part *p = part_of(vm);
-	int rc;
 
 	while (p->count)
 		assign_remove(p->fn[p->count - 1]);
-	rc = iommu_domain_destroy(p->domain);
-	if (rc) { /* a unit did not confirm a detachment: domain and memory stay, blocked */
-		log_err("vm %s: its DMA domain is not given back: %s", vm->name, err_name(rc));
-		vm->keep_ram = true;
-	}
-	p->domain = NULL;
+	drop_domain(vm);
 }
 
 void assign_init(void)

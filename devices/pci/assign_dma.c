@@ -31,11 +31,6 @@ static int map_first(const struct gmap *m, struct iommu_domain *d)
 	return iommu_map(d, hole_end, hpa + hole_end, SIZE_2M - hole_end, PG_R | PG_W);
 }
 
-static gpa_t block_gpa(const struct gmap *m, u64 i)
-{
-	return i < m->low_blocks ? i * SIZE_2M : SIZE_4G + (i - m->low_blocks) * SIZE_2M;
-}
-
 static int map_ram(const struct gmap *m, struct iommu_domain *d)
 {
 	int rc = map_first(m, d);
@@ -44,7 +39,7 @@ static int map_ram(const struct gmap *m, struct iommu_domain *d)
 		for (n = 1; i + n < m->blocks && i + n != m->low_blocks; n++)
 			if (m->block[i + n] != m->block[i] + n * SIZE_2M)
 				break;
-		rc = iommu_map(d, block_gpa(m, i), virt_to_phys(m->block[i]), n * SIZE_2M,
+		rc = iommu_map(d, gmap_gpa(m, i * SIZE_2M), virt_to_phys(m->block[i]), n * SIZE_2M,
 			       PG_R | PG_W);
 	}
 	return rc;
@@ -61,8 +56,9 @@ int assign_dma_create(struct vm *vm, struct iommu_domain **out)
 
 	if (rc)
 		return rc;
-	stage2_clear_all(vm);
-	rc = map_ram(&vm->mem, d);
+	rc = stage2_dma_begin(vm);
+	if (!rc)
+		rc = map_ram(&vm->mem, d);
 	if (!rc) {
 		*out = d;
 		return 0;

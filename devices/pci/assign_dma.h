@@ -13,7 +13,8 @@ struct vm;
 
 /**
  * assign_dma_create() - a domain in which device addresses are vm's guest-physical addresses.
- * Returns 0; errors of iommu_domain_create() and iommu_map(). Context: control, vm is being built.
+ * Returns 0; -EBUSY (writes to its memory are being logged), errors of iommu_domain_create() and
+ * iommu_map(). Context: control.
  */
 int MUST_CHECK assign_dma_create(struct vm *vm, struct iommu_domain **out);
 

@@ -101,11 +101,24 @@ static void clear_block(void *ctx, u64 i)
 	spin_unlock(&vm->ram_lock);
 }
 
-void stage2_clear_all(struct vm *vm)
+int stage2_dma_begin(struct vm *vm)
 {
-	vm->mem.dma = true;
+	bool busy;
+
+	spin_lock(&vm->ram_lock);
+	busy = vm->mem.dirty != NULL;
+	vm->mem.dma = !busy;
+	spin_unlock(&vm->ram_lock);
+	if (busy)
+		return -EBUSY;
 	for (u64 i = 0; i < vm->mem.blocks; i++)
 		clear_block(vm, i);
+	return 0;
+}
+
+void stage2_dma_end(struct vm *vm)
+{
+	vm->mem.dma = false;
 }
 
 int stage2_touch(struct vcpu *v, gpa_t gpa, bool write)
@@ -270,15 +283,12 @@ static int fill_spare(struct vm *vm)
 int stage2_log_start(struct vm *vm, const void *user, char *why, size_t why_size)
 {
 	struct gmap *m = &vm->mem;
+	bool dma;
 
 	if (!m->block || m->dirty) {
 		fmt_snprintf(why, why_size, m->dirty ? "writes of vm %s are being logged already"
 						     : "vm %s is off", vm->name);
 		return -EBUSY;
-	}
-	if (m->dma) {
-		str_copy(why, why_size, "a passed-through device writes the VM's memory unseen");
-		return -ENOTSUP;
 	}
 	if (!vm->log)
 		vm->log = kalloc(&vm->owner, LOG_BYTES(m->blocks));
@@ -287,11 +297,20 @@ int stage2_log_start(struct vm *vm, const void *user, char *why, size_t why_size
 		return -ENOMEM;
 	}
 	memset(vm->log, 0, LOG_BYTES(m->blocks));
-	vm->log_user = user;
 	spin_lock(&vm->ram_lock);
-	atomic_store_release(&m->dirty, vm->log);
-	unmap_ram_locked(vm);
+	dma = m->dma;
+	if (dma) {
+		free_spare(vm);
+	} else {
+		atomic_store_release(&m->dirty, vm->log);
+		unmap_ram_locked(vm);
+	}
 	spin_unlock(&vm->ram_lock);
+	if (dma) {
+		str_copy(why, why_size, "a passed-through device writes the VM's memory unseen");
+		return -ENOTSUP;
+	}
+	vm->log_user = user;
 	flush_all(vm);
 	return 0;
 }

@@ -28,9 +28,14 @@ void stage2_destroy(struct vm *vm);
  */
 int MUST_CHECK stage2_touch(struct vcpu *v, gpa_t gpa, bool write);
 
-/** stage2_clear_all() - clear what is left: before a device can reach RAM by itself. From then on
- * no log of writes can be kept. */
-void stage2_clear_all(struct vm *vm);
+/**
+ * stage2_dma_begin() - a device will reach RAM by itself: clear what is left of it; no log of writes
+ * can be kept from then on. -EBUSY: there is one. Context: control.
+ */
+int MUST_CHECK stage2_dma_begin(struct vm *vm);
+
+/** stage2_dma_end() - no device reaches RAM by itself any more. */
+void stage2_dma_end(struct vm *vm);
 
 /**
  * stage2_map_mmio() - let the guest reach device registers [hpa, hpa+len) at gpa, uncached.

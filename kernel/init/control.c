@@ -28,7 +28,7 @@ int control_init(struct config *config, const struct acpi_info *acpi)
 	if (!rc)
 		rc = ctl_net_init(console_ctl());
 	if (!rc)
-		rc = ctl_vf_init(console_ctl(), config);
+		rc = ctl_vf_init(console_ctl());
 	if (!rc)
 		console_init(config, acpi);
 	return rc;

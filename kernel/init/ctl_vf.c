@@ -16,8 +16,6 @@
 
 #define WHY 160
 
-static struct config *config;
-
 static const struct ctl_column vf_columns[] = {
 	{ "nic", "nic", 8 },
 	{ "vf", "vf", -2 },
@@ -106,12 +104,9 @@ static int read_target(struct ctl_out *out, struct target *t)
 	const struct slice s = { what, strlen(what) };
 
 	*t = (struct target){ .vm = vm_find(name) };
-	for (u32 i = 0; i < config->vms; i++)
-		if (t->vm && t->vm->config == &config->vm[i])
-			t->section = &config->vm[i];
-	if (!t->section)
-		return ctl_fail(out, -ENOENT, "no vm named %s%s", name,
-				t->vm ? " in this host's configuration" : "");
+	if (!t->vm)
+		return ctl_fail(out, -ENOENT, "no vm named %s", name);
+	t->section = &t->vm->own_config;
 	if (s.n == 4 && memcmp(what, "net", 3) == 0 && what[3] >= '0' &&
 	    what[3] < '0' + CONFIG_NETS) {
 		t->net = (u8)(what[3] - '0');
@@ -136,13 +131,27 @@ static u32 pci_line(const struct target *t)
 	return i;
 }
 
+static const struct vm *mac_owner(const u8 *mac)
+{
+	for (u32 i = 0; i < VM_MAX; i++) {
+		for (u32 n = 0; vm_at(i) && n < CONFIG_NETS; n++) {
+			const struct config_net *o = &vm_at(i)->config->net[n];
+
+			if (o->kind != CONFIG_NET_NONE && o->has_mac &&
+			    memcmp(o->mac, mac, sizeof(o->mac)) == 0)
+				return vm_at(i);
+		}
+	}
+	return NULL;
+}
+
 /* What the VM has from its next start on. */
 static int put_into_section(struct ctl_out *out, const struct ctl_args *args,
 			    const struct target *t)
 {
 	static const char *const keys[] = { "nic", "mac", "vlan", "rate" };
 	struct config_vm *s = t->section;
-	const struct config_vm *owner;
+	const struct vm *owner;
 	struct config_net net = { .line = 0 };
 	char buf[CTL_LINE_MAX + 1];
 	struct text text = text_make(buf, sizeof(buf));
@@ -164,7 +173,7 @@ static int put_into_section(struct ctl_out *out, const struct ctl_args *args,
 	must = config_net_parse((struct slice){ buf, text.len }, &net);
 	if (must)
 		return ctl_fail(out, -EINVAL, "%s: must be %s", buf, must);
-	owner = config_mac_owner(config, net.mac, config->vms, 0);
+	owner = mac_owner(net.mac);
 	if (owner)
 		return ctl_fail(out, -EEXIST, "%s has that mac", owner->name);
 	if (!nics_find(net.nic) || !nics_find(net.nic)->vfs)
@@ -279,8 +288,7 @@ static const struct ctl_verb verbs[] = {
 	  .run = run_list },
 };
 
-int ctl_vf_init(struct ctl *c, struct config *conf)
+int ctl_vf_init(struct ctl *c)
 {
-	config = conf;
 	return ctl_add(c, verbs, ARRAY_SIZE(verbs));
 }

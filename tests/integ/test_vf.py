@@ -345,12 +345,16 @@ def attach_and_detach(t):
             assert owners(m)[0] == "g1"
             refused(m, "EBUSY", f"vf attach g1 net0 {vf}")
             refused(m, "EEXIST", f"vf attach one net0 {vf}")
+            refused(m, "ENOTSUP", "vm writes g1 on")
             on(m, 1, "echo 1 >/sys/bus/pci/rescan; sh /tests/net-up.sh")
             carrier(m, 1)
             ping(m, 1, OUTSIDE)
             on(m, 1, "echo 1 >/sys/class/net/eth0/device/remove")
             m.ctl.request("vf detach g1 net0")
             assert set(owners(m)) == {"-"}
+            m.ctl.request("vm writes g1 on")
+            refused(m, "EBUSY", f"vf attach g1 net0 {vf}")
+            m.ctl.request("vm writes g1 off")
         on(m, 1, "sh /tests/check-dmesg.sh")
         m.ctl.request(f"vf attach one net0 {vf}")
         assert set(owners(m)) == {"-"}
