@@ -177,6 +177,8 @@ static void set_status(struct virtio_dev *d, u8 v)
 	fresh = now & (u8)~d->status;
 	if ((fresh & VIRTIO_STATUS_FEATURES_OK) && !features_good(d))
 		fresh &= (u8)~VIRTIO_STATUS_FEATURES_OK;
+	if (!((d->status | fresh) & VIRTIO_STATUS_FEATURES_OK))
+		fresh &= (u8)~VIRTIO_STATUS_DRIVER_OK;
 	d->status |= fresh;
 	if (fresh & VIRTIO_STATUS_DRIVER_OK)
 		kick_all(d);
