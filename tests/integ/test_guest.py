@@ -35,9 +35,20 @@ def mib(line):
     return int(line.memory.removesuffix("M"))
 
 
+def bystander(line):
+    """The kernel of the guest beside it: one with a NIC where that is what is attacked."""
+    return line.name if any(w.startswith("net=") for w in line.options) else "bystander"
+
+
+def host_cpus(line):
+    """Two; one for each virtual processor where they race against the hypervisor at work for both."""
+    return 2 if bystander(line) == "bystander" else line.cpus + 1
+
+
 def config(line):
-    options = dict(w.split("=", 1) for w in line.options if w.startswith("cpu="))
-    words = " ".join(w for w in line.options if not w.startswith("cpu="))
+    options = dict(w.split("=", 1) for w in line.options if w.startswith(("cpu=", "net=")))
+    words = " ".join(w for w in line.options if w.split("=")[0] not in options)
+    net = [f"net0 = {options['net']} mac=52:54:00:00:00:0{n}" if "net" in options else "" for n in (1, 2)]
     return f"""
 [host]
 name = a
@@ -50,11 +61,14 @@ cpu = {options.get('cpu', 'godwit-v1')}
 kernel = {line.name}.elf
 cmdline = lax=1 {words}
 autostart = no
+{net[0]}
 [vm bystander]
 memory = 16M
 cpus = 1
-kernel = bystander.elf
+kernel = {bystander(line)}.elf
+cmdline = peer=1
 autostart = no
+{net[1]}
 """
 
 
@@ -86,10 +100,10 @@ def wait_off(m):
 
 
 def under_godwit(t, line, slow=1, **machine):
-    modules = {f"{n}.elf": paths.BUILD / f"guest-kernels/{n}.elf" for n in (line.name, "bystander")}
+    modules = {f"{n}.elf": paths.BUILD / f"guest-kernels/{n}.elf" for n in (line.name, bystander(line))}
     hostile = line.name.startswith("hostile")
     m = t.machine(config=config(line), modules=modules, memory=max(512, mib(line) + 256),
-                  **({"smp": 2} | machine))
+                  **({"smp": host_cpus(line)} | machine))
     m.com1.expect("Type help", timeout=30 * slow)
     if hostile:
         m.ctl.request("vm start bystander")
