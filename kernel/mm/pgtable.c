@@ -31,7 +31,6 @@ struct op {
 	const struct pgtable_map *map; /* map, remap: with va cut to va_bits */
 	u64 attrs;
 	int (*leaf_fn)(void *ctx, const struct pgtable_leaf *leaf);
-	void (*dirty_fn)(void *ctx, const struct pgtable_leaf *leaf);
 	void *ctx;
 	int result; /* of leaf_fn */
 };
@@ -352,16 +351,6 @@ static int visit_protect(struct op *op, const struct slot *s)
 	return WALK_NEXT;
 }
 
-static int visit_split(struct op *op, const struct slot *s)
-{
-	const struct pgfmt *f = op->pt->fmt;
-	u64 e = atomic_load_relaxed(s->entry);
-
-	if (!f->present(e) || s->level == 1)
-		return WALK_NEXT;
-	return descend(op, s, e);
-}
-
 static struct pgtable_leaf leaf_make(const struct pgfmt *f, u64 e, u64 va, u32 level)
 {
 	return (struct pgtable_leaf){
@@ -387,26 +376,6 @@ static int visit_leaf(struct op *op, const struct slot *s)
 	leaf = leaf_make(f, e, s->va, s->level);
 	op->result = op->leaf_fn(op->ctx, &leaf);
 	return op->result ? -ECANCELED : WALK_NEXT;
-}
-
-static int visit_harvest(struct op *op, const struct slot *s)
-{
-	const struct pgfmt *f = op->pt->fmt;
-	u64 e = atomic_load_relaxed(s->entry);
-	struct pgtable_leaf leaf;
-
-	if (!f->present(e))
-		return WALK_NEXT;
-	if (!f->is_leaf(e, s->level))
-		return WALK_DESCEND;
-	if (!(e & f->dirty))
-		return WALK_NEXT;
-	while (!entry_cas(op->pt, s->entry, e, e & ~f->dirty))
-		e = atomic_load_relaxed(s->entry);
-	change_note(op, s->va, s->va + (slot_size(op, s) - 1), true);
-	leaf = leaf_make(f, e, s->va, s->level);
-	op->dirty_fn(op->ctx, &leaf);
-	return WALK_NEXT;
 }
 
 static int range_check(const struct pgtable *pt, u64 va, u64 len)
@@ -531,14 +500,6 @@ int pgtable_protect(struct pgtable *pt, u64 va, u64 len, u64 attrs, struct pgtab
 	return walk_range(&op, va, len);
 }
 
-int pgtable_split(struct pgtable *pt, u64 va, u64 len, struct pgtable_change *c)
-{
-	struct op op = { .pt = pt, .c = c, .visit = visit_split };
-	int err = range_check(pt, va, len);
-
-	return err ? err : walk_range(&op, va, len);
-}
-
 int pgtable_lookup(const struct pgtable *pt, u64 va, struct pgtable_leaf *out)
 {
 	const struct pgfmt *f = pt->fmt;
@@ -570,18 +531,6 @@ int pgtable_visit(const struct pgtable *pt, u64 va, u64 len,
 	if (range_check(pt, va, len))
 		return -EINVAL;
 	return walk_range(&op, va, len) ? op.result : 0;
-}
-
-int pgtable_harvest(struct pgtable *pt, u64 va, u64 len,
-		    void (*fn)(void *ctx, const struct pgtable_leaf *leaf), void *ctx,
-		    struct pgtable_change *c)
-{
-	struct op op = { .pt = pt, .c = c, .visit = visit_harvest, .dirty_fn = fn, .ctx = ctx };
-	int err = range_check(pt, va, len);
-
-	if (!err && !pt->fmt->dirty)
-		err = -ENOTSUP;
-	return err ? err : walk_range(&op, va, len);
 }
 
 void pgtable_release(struct pgtable *pt, struct pgtable_change *c)

@@ -43,7 +43,7 @@ struct pgtable {
  * for [first, last] at least, and only then pgtable_release().
  */
 struct pgtable_change {
-	bool flush;	   /* a translation went, narrowed, moved, was split, or lost its D bit */
+	bool flush;	   /* a translation went, narrowed, moved or was split */
 	bool added;	   /* a translation came or was widened */
 	u64 first, last;   /* input addresses concerned; valid when flush or added */
 	hpa_t retired;	   /* chain of table pages no longer used, 0: none */
@@ -102,12 +102,6 @@ int MUST_CHECK pgtable_unmap(struct pgtable *pt, u64 va, u64 len, struct pgtable
 int MUST_CHECK pgtable_protect(struct pgtable *pt, u64 va, u64 len, u64 attrs,
 			       struct pgtable_change *c);
 
-/**
- * pgtable_split() - no leaf in [va, va+len) larger than 4 KiB; translations stay. Returns 0;
- * -EINVAL; -ENOMEM (some leaves are still large).
- */
-int MUST_CHECK pgtable_split(struct pgtable *pt, u64 va, u64 len, struct pgtable_change *c);
-
 /** pgtable_lookup() - the leaf that maps va. -EFAULT: none does. */
 int MUST_CHECK pgtable_lookup(const struct pgtable *pt, u64 va, struct pgtable_leaf *out);
 
@@ -117,15 +111,6 @@ int MUST_CHECK pgtable_lookup(const struct pgtable *pt, u64 va, struct pgtable_l
  */
 int MUST_CHECK pgtable_visit(const struct pgtable *pt, u64 va, u64 len,
 			     int (*fn)(void *ctx, const struct pgtable_leaf *leaf), void *ctx);
-
-/**
- * pgtable_harvest() - clear the dirty bit of each leaf in [va, va+len) that has it, and tell
- * fn. The caller flushes before it reads the first page. -EINVAL; -ENOTSUP when fmt has no such
- * bit.
- */
-int MUST_CHECK pgtable_harvest(struct pgtable *pt, u64 va, u64 len,
-			       void (*fn)(void *ctx, const struct pgtable_leaf *leaf), void *ctx,
-			       struct pgtable_change *c);
 
 /** pgtable_release() - free the retired pages of c, after the flush, and empty c. */
 void pgtable_release(struct pgtable *pt, struct pgtable_change *c);

@@ -401,21 +401,7 @@ static void teardown(void)
 
 /* ---- the random test ---------------------------------------------------------------------- */
 
-enum kind { K_MAP, K_REMAP, K_UNMAP, K_PROTECT, K_SPLIT, K_HARVEST, KINDS };
-
-static u64 harvested;
-
-static void on_dirty(void *ctx, const struct pgtable_leaf *l)
-{
-	u64 i = (l->va - t.base) / PAGE_SIZE;
-
-	(void)ctx;
-	CHECK(l->dirty);
-	for (u64 n = 0; n < l->size / PAGE_SIZE; n++) {
-		harvested += t.dirty[i + n];
-		t.dirty[i + n] = 0;
-	}
-}
+enum kind { K_MAP, K_REMAP, K_UNMAP, K_PROTECT, KINDS };
 
 static u64 random_attrs(void)
 {
@@ -524,17 +510,13 @@ static int run_op(enum kind k, const struct pgtable_map *m, struct pgtable_chang
 	case K_UNMAP:
 		return pgtable_unmap(&t.pt, m->va, m->len, c);
 	case K_PROTECT:
-		return pgtable_protect(&t.pt, m->va, m->len, m->attrs, c);
-	case K_SPLIT:
-		return pgtable_split(&t.pt, m->va, m->len, c);
-	case K_HARVEST:
 	case KINDS:
 	default:
-		return pgtable_harvest(&t.pt, m->va, m->len, on_dirty, NULL, c);
+		return pgtable_protect(&t.pt, m->va, m->len, m->attrs, c);
 	}
 }
 
-static void settle(enum kind k, int err, const struct pgtable_change *c)
+static void settle(int err, const struct pgtable_change *c)
 {
 	for (u64 i = t.op_first; i < t.op_first + t.op_pages; i++) {
 		if (err)
@@ -545,7 +527,7 @@ static void settle(enum kind k, int err, const struct pgtable_change *c)
 			t.dirty[i] = 0;
 		t.now[i] = t.then[i];
 		t.seen_new[i] = 0;
-		if (t.dirty[i] && k != K_HARVEST)
+		if (t.dirty[i])
 			CHECK(*walk(t.base + i * PAGE_SIZE).entry & t.hw->fmt->dirty);
 	}
 }
@@ -584,13 +566,11 @@ static void one_op(void)
 	stale_check();
 	if (k == K_MAP && !empty) {
 		CHECK_EQ(-err, EEXIST);
-	} else if (k == K_HARVEST && !t.hw->fmt->dirty) {
-		CHECK_EQ(-err, ENOTSUP);
 	} else if (err) {
 		CHECK(starve);
 		CHECK_EQ(-err, ENOMEM);
 	}
-	settle(k, err, &c);
+	settle(err, &c);
 	pgtable_release(&t.pt, &c);
 	CHECK_EQ(c.retired, 0);
 	for (u64 i = 0; i < t.pages; i += t.pages <= 256 ? 1 : 97) {
@@ -630,15 +610,12 @@ static void random_run(const struct hw *hw, u64 pages, int ops)
 
 	setup(hw, pages);
 	t.race = true;
-	harvested = 0;
 	for (int i = 0; i < ops; i++)
 		one_op();
 	t.race = false;
 	CHECK_EQ(pgtable_visit(&t.pt, t.base, t.pages * PAGE_SIZE, on_leaf, &expect), 0);
 	for (; expect < t.pages; expect++)
 		CHECK(!t.now[expect].present);
-	if (hw->set_ad)
-		CHECK(harvested > 0);
 	CHECK(t.stores > 100);
 	/* All gone: only the root may be left. */
 	CHECK_EQ(pgtable_unmap(&t.pt, t.base, t.pages * PAGE_SIZE, &c), 0);
@@ -755,7 +732,6 @@ TEST(refusals)
 		CHECK_EQ(leaf.va, end - PAGE_SIZE);
 		CHECK_EQ(-pgtable_protect(&t.pt, ok.va, PAGE_SIZE, PG_W, &c), EINVAL);
 		CHECK_EQ(-pgtable_unmap(&t.pt, ok.va, 2 * PAGE_SIZE, &c), EINVAL);
-		CHECK_EQ(-pgtable_split(&t.pt, 0, 0, &c), EINVAL);
 		teardown();
 	}
 }
@@ -800,7 +776,8 @@ TEST(flush_rules)
 	CHECK_EQ(pgtable_protect(&t.pt, SIZE_2M, SIZE_2M, PG_R | PG_W, &c), 0);
 	CHECK(!c.flush && c.added);
 	pgtable_release(&t.pt, &c);
-	CHECK_EQ(pgtable_split(&t.pt, SIZE_2M, PAGE_SIZE, &c), 0);
+	/* A part of a leaf: it is split, whatever its rights. */
+	CHECK_EQ(pgtable_protect(&t.pt, SIZE_2M, PAGE_SIZE, PG_R | PG_W, &c), 0);
 	CHECK(c.flush);
 	teardown();
 }
