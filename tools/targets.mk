@@ -26,9 +26,9 @@ $(B)/guest/netbench: tests/guest-linux/netbench.c
 	@mkdir -p $(@D)
 	@$(CC) -O2 -Wall -Wextra -Werror -static -s -o $@ $<
 
-# The stock drivers of assigned functions, and the paravirtual ones.
-ASSIGN_MODULES := igbvf,nvme,$(VIRTIO_MODULES)
-$(B)/guest/initrd-assign.img: $(B)/guest/initrd.img
+# The stock drivers of assigned functions, and the paravirtual ones; a filesystem for a disk.
+ASSIGN_MODULES := igbvf,nvme,$(VIRTIO_MODULES),crc32c_generic,ext4
+$(B)/guest/initrd-assign.img: $(B)/guest/initrd.img tools/targets.mk
 	@tools/mkinitrd --busybox $(B)/guest/busybox --tree $(B)/guest/modules-stock \
 		--modules $(ASSIGN_MODULES) -o $@
 
