@@ -3,6 +3,7 @@
 (test_assign.py has the default one), and refused without."""
 import hashlib
 import itertools
+import re
 
 from lib import guests, paths
 from lib.ctl import CtlError
@@ -120,7 +121,7 @@ VF_QUEUES = "sriov_max_vfs=2,sriov_vq_flexible=4,sriov_vi_flexible=2"
 VF_NAMESPACE = ("-device", "nvme-ns,drive=d0,nsid=1,shared=on")
 
 
-def vf_machine(t, sections, *, iommu="intel-iommu,intremap=on", where="bus=rp0"):
+def vf_machine(t, sections, *, iommu="intel-iommu,intremap=on", where="bus=rp0", kernels=()):
     """A host with an NVMe controller that has virtual functions."""
     directory = t.dir / "m"
     directory.mkdir(parents=True, exist_ok=True)
@@ -128,8 +129,8 @@ def vf_machine(t, sections, *, iommu="intel-iommu,intremap=on", where="bus=rp0")
         f.truncate(DISK_MIB << 20)
     return t.machine(
         config=guests.host_config(*sections), iommu=iommu, memory=1024,
-        modules={"vmlinuz": paths.GUEST / "vmlinuz-stock",
-                 "initrd.img": paths.GUEST / "initrd-assign.img"},
+        modules=guests.bare_kernels(*kernels) if kernels else
+        {"vmlinuz": paths.GUEST / "vmlinuz-stock", "initrd.img": paths.GUEST / "initrd-assign.img"},
         devices=("-device", "pcie-root-port,id=rp0,chassis=1,slot=1", *VF_DEVICES,
                  "-device", f"nvme,serial=one,subsys=s0,{VF_QUEUES},{where}", *VF_NAMESPACE))
 
@@ -189,3 +190,32 @@ def vf(t):
 @test(timeout=300, needs=NEEDS, cores=2)
 def vf_amdvi(t):
     vf_changes_owner(t, "00:06.1", iommu="amd-iommu,intremap=on,pt=off", where="addr=6")
+
+
+# ---- a bare kernel with a driver of its own -------------------------------------------------
+
+BARE_NEEDS = ("godwit.elf", "guest-kernels/dev_nvme.elf", "guest-kernels/bystander.elf")
+
+
+def bare_section(name, kernel, more=""):
+    return (f"[vm {name}]\nmemory = 16M\ncpus = 1\nkernel = {kernel}.elf\nautostart = no\n{more}")
+
+
+@test(timeout=240, needs=BARE_NEEDS)
+def hostile_driver(t):
+    """Queues and buffers outside of the guest's memory: blocked and recorded with the VF's number; a
+    bystander's memory stays as it is, the next owner finds a VF that works."""
+    vf = "pci = 01:00.1\n"
+    m = vf_machine(t, (bare_section("evil", "dev_nvme", vf + "cmdline = lax=1 hostile=1\n"),
+                       bare_section("next", "dev_nvme", vf + "cmdline = lax=1\n"),
+                       bare_section("bystander", "bystander")),
+                   kernels=("dev_nvme", "bystander"))
+    guests.wait_console(m)
+    m.ctl.request("vm start bystander")
+    guests.run_bare(m, "evil", timeout=120)
+    for what in ("write", "read"):
+        assert re.search(rf"iommu: 01:00\.1 \(evil\): {what} at", m.com1.text), what
+    # Without a requester in this emulator (docs/limits.md).
+    assert re.search(r"iommu: .*: interrupt is blocked", m.com1.text)
+    guests.run_bare(m, "next")
+    guests.check_bystander(m)

@@ -8,12 +8,10 @@ import re
 import socket
 import struct
 import threading
-import time
 
 from lib import guests, paths, pcap
 from lib.ctl import CtlError
 from lib.registry import test
-from lib.stream import TIME_SCALE
 
 NEEDS = ("godwit.elf", "guest/vmlinuz-stock", "guest/initrd-assign.img")
 NIC = "[nic lan0]\nmatch = 8086:10c9\nvfs = 7\nuplink = yes\n"
@@ -259,32 +257,11 @@ def bare_section(name, i, cmdline="", kernel="dev_vf", net=True):
 
 def bare_machine(t, vfs, *sections, devices=NIC_DEVICES):
     peer = Peer(t.dir / "m")
-    kernels = {f"{k}.elf": paths.BUILD / f"guest-kernels/{k}.elf" for k in ("dev_vf", "bystander")}
     m = t.machine(config=guests.host_config(NIC.replace("vfs = 7", f"vfs = {vfs}"), *sections),
-                  modules=kernels, devices=devices)
+                  modules=guests.bare_kernels("dev_vf", "bystander"), devices=devices)
     m.peer = peer
     guests.wait_console(m)
     return m
-
-
-def state_of(m, name):
-    return next(r["state"] for r in m.ctl.request("vm list") if r.get("name") == name)
-
-
-def run_bare(m, name, timeout=40):
-    """The VM's kernel from start to power-off: no check of it may have failed."""
-    guests.attach(m, name)
-    time.sleep(0.3)             # what earlier runs said comes again
-    at = len(m.com1.text)
-    m.com1.mark()
-    m.ctl.request(f"vm start {name}")
-    m.com1.expect(r"^RESULT \d+ passed, \d+ failed", timeout=timeout)
-    guests.leave(m)
-    failed = re.findall(r"^FAIL .*", m.com1.text[at:], re.M)
-    assert not failed, "; ".join(failed)
-    end = time.monotonic() + timeout * TIME_SCALE
-    while state_of(m, name) != "off":
-        assert time.monotonic() < end, f"{name} is {state_of(m, name)} after {timeout} s"
 
 
 @test(timeout=90, needs=BARE_NEEDS)
@@ -292,7 +269,7 @@ def by_hand(t):
     m = bare_machine(t, 1, bare_section("one", 1))
     try:
         m.com1.expect(r"nic lan0: link up", timeout=20)
-        run_bare(m, "one")
+        guests.run_bare(m, "one")
         rows = [r for r in m.ctl.request("vf list") if r.get("row") == "vf"]
         assert len(rows) == 1 and rows[0]["vm"] == "-", rows
     finally:
@@ -305,7 +282,7 @@ def on_the_root_bus(t):
     m = bare_machine(t, 2, bare_section("one", 1), devices=ROOT_BUS)
     try:
         m.com1.expect(r"nic lan0: link up", timeout=20)
-        run_bare(m, "one")
+        guests.run_bare(m, "one")
     finally:
         m.peer.close()
 
@@ -328,7 +305,7 @@ def attach_and_detach(t):
     """A running Linux guest gets a VF, uses it, gives it back; a VM that is off gets it then."""
     linux = guests.vm_section("g1", cpus=1, memory="128M", cmdline="godwit.ip=10.0.0.1/24")
     m = machine(t, linux, bare_section("one", 3, net=False),
-                more_modules={"dev_vf.elf": paths.BUILD / "guest-kernels/dev_vf.elf"})
+                more_modules=guests.bare_kernels("dev_vf"))
     try:
         guests.wait_console(m, timeout=90)
         guests.attach(m, "g1")
@@ -358,7 +335,7 @@ def attach_and_detach(t):
         on(m, 1, "sh /tests/check-dmesg.sh")
         m.ctl.request(f"vf attach one net0 {vf}")
         assert set(owners(m)) == {"-"}
-        run_bare(m, "one")
+        guests.run_bare(m, "one")
         m.ctl.request("vf detach one net0")
         refused(m, "ENOENT", "vf detach one net0")
     finally:
@@ -371,8 +348,8 @@ def changes_hands_50_times(t):
     m = bare_machine(t, 1, bare_section("one", 1), bare_section("two", 2, "running=1"))
     try:
         for _ in range(25):
-            run_bare(m, "one")
-            run_bare(m, "two")
+            guests.run_bare(m, "one")
+            guests.run_bare(m, "two")
         assert len(re.findall(r"has 01:10.0 as", m.com1.text)) == 50
     finally:
         m.peer.close()
@@ -387,19 +364,14 @@ def hostile_driver(t):
     try:
         m.com1.expect(r"nic lan0: link up", timeout=20)
         m.ctl.request("vm start bystander")
-        run_bare(m, "evil", timeout=60)
+        guests.run_bare(m, "evil", timeout=60)
         for what in ("write", "read"):
             assert re.search(rf"iommu: 01:10\.0 \(evil\): {what}", m.com1.text), what
         assert re.search(r"iommu: .*: interrupt is blocked", m.com1.text)
         # The emulator delivers these (docs/limits.md): exceptions' vectors, counted and no more.
         taken = {int(r["vector"]): int(r["count"]) for r in m.ctl.request("irq") if "vector" in r}
         assert all(taken.get(v, 0) == 1 for v in range(1, 32)), taken
-        run_bare(m, "next")
-        at = len(m.com1.text)
-        guests.attach(m, "bystander")
-        m.com1.mark()
-        m.com1.expect(r"^tick \d+ ok", timeout=20)
-        guests.leave(m)
-        assert "tick bad" not in m.com1.text[at:]
+        guests.run_bare(m, "next")
+        guests.check_bystander(m)
     finally:
         m.peer.close()

@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Linux guests on a Godwit host: configuration, boot modules, their consoles."""
+import re
+import time
+
 from lib import paths
 from lib.machine import CPU
+from lib.stream import TIME_SCALE
 
 SHELL_S = 90                        # seconds to a guest's prompt on a loaded machine
 ESCAPE = "\x1d"                     # Ctrl-]: leaves a guest's console
@@ -63,3 +67,40 @@ def check_clean(m):
     """No warning of the guest's kernel."""
     status, text = run(m, "sh /tests/check-dmesg.sh")
     assert status == 0, text
+
+
+# ---- bare kernels ----------------------------------------------------------------------------
+
+def bare_kernels(*names):
+    """Boot modules NAME.elf."""
+    return {f"{name}.elf": paths.BUILD / f"guest-kernels/{name}.elf" for name in names}
+
+
+def state_of(m, name):
+    return next(r["state"] for r in m.ctl.request("vm list") if r.get("name") == name)
+
+
+def run_bare(m, name, timeout=40):
+    """The VM's kernel from start to power-off: no check of it may have failed."""
+    attach(m, name)
+    time.sleep(0.3)             # what earlier runs said comes again
+    at = len(m.com1.text)
+    m.com1.mark()
+    m.ctl.request(f"vm start {name}")
+    m.com1.expect(r"^RESULT \d+ passed, \d+ failed", timeout=timeout)
+    leave(m)
+    failed = re.findall(r"^FAIL .*", m.com1.text[at:], re.M)
+    assert not failed, "; ".join(failed)
+    end = time.monotonic() + timeout * TIME_SCALE
+    while state_of(m, name) != "off":
+        assert time.monotonic() < end, f"{name} is {state_of(m, name)} after {timeout} s"
+
+
+def check_bystander(m):
+    """The VM `bystander`, which looks at its memory all the time, goes on and found nothing bad."""
+    at = len(m.com1.text)
+    attach(m, "bystander")
+    m.com1.mark()
+    m.com1.expect(r"^tick \d+ ok", timeout=20)
+    leave(m)
+    assert "bad" not in m.com1.text[at:]
