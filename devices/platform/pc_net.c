@@ -116,22 +116,53 @@ static void nic_reset(void *state)
 	pc_virtio_sync(&nic->v);
 }
 
+/* Before it leaves the VM leaves the switch: its addresses are to be somewhere else. */
 static void nic_quiesce(void *state)
 {
-	struct virtio_net *n = state;
+	struct pc_nic *nic = container_of(state, struct pc_nic, net);
+	struct vswitch *sw = net_lock();
 
-	net_lock();
-	virtio_net_quiesce(n);
+	virtio_net_quiesce(&nic->net);
+	if (nic->v.vm->migrating && nic->has_port) {
+		vswitch_remove(sw, nic->net.port);
+		nic->has_port = false;
+	}
 	net_unlock();
+}
+
+static int attach(struct pc_nic *nic, struct vswitch *sw)
+{
+	const struct config_net *c = &nic->v.vm->config->net[nic->vdev.instance];
+	char name[VSWITCH_NAME_LEN];
+	struct vswitch_config port = { .name = name,
+				       .vlan = c->vlan,
+				       .mtu = nic->net.cfg.mtu,
+				       .tx_bps = c->rate_bps,
+				       .rx_bps = c->rate_bps };
+	struct netbe be = virtio_net_be(&nic->net);
+	u32 id = 0;
+	int rc;
+
+	fmt_snprintf(name, sizeof(name), "%s.%s", nic->v.vm->name, nic->name);
+	memcpy(port.mac, c->mac, sizeof(port.mac));
+	rc = vswitch_add(sw, &port, &be, net_now(), &id);
+	if (rc)
+		return rc;
+	virtio_net_attach(&nic->net, sw, id);
+	nic->has_port = true;
+	return 0;
 }
 
 static int nic_resume(void *state)
 {
 	struct pc_nic *nic = container_of(state, struct pc_nic, net);
-	int rc;
+	struct vswitch *sw = net_lock();
+	int rc = 0;
 
-	net_lock();
-	rc = virtio_net_resume(&nic->net, nic->v.vm->state != VM_INCOMING);
+	if (!nic->has_port && nic->v.vm->state != VM_INCOMING)
+		rc = attach(nic, sw);
+	if (!rc)
+		rc = virtio_net_resume(&nic->net, nic->v.vm->state != VM_INCOMING);
 	if (!rc && nic->v.vm->moved)
 		virtio_net_announce(&nic->net);
 	net_unlock();
@@ -140,30 +171,6 @@ static int nic_resume(void *state)
 }
 
 /* ---- making and undoing ---------------------------------------------------------------- */
-
-static int attach(struct pc_nic *nic, const struct config_net *c)
-{
-	char name[VSWITCH_NAME_LEN];
-	struct vswitch_config port = { .name = name,
-				       .vlan = c->vlan,
-				       .mtu = nic->net.cfg.mtu,
-				       .tx_bps = c->rate_bps,
-				       .rx_bps = c->rate_bps };
-	struct netbe be = virtio_net_be(&nic->net);
-	struct vswitch *sw = net_lock();
-	u32 id = 0;
-	int rc;
-
-	fmt_snprintf(name, sizeof(name), "%s.%s", nic->v.vm->name, nic->name);
-	memcpy(port.mac, c->mac, sizeof(port.mac));
-	rc = vswitch_add(sw, &port, &be, net_now(), &id);
-	if (!rc) {
-		virtio_net_attach(&nic->net, sw, id);
-		nic->has_port = true;
-	}
-	net_unlock();
-	return rc;
-}
 
 static int build_nic(struct vm *vm, u32 i, const struct config_net *c)
 {
@@ -177,7 +184,8 @@ static int build_nic(struct vm *vm, u32 i, const struct config_net *c)
 	};
 	struct virtio_net_env env = { .ctx = nic, nic_now, nic_defer, nic_timer, nic_room };
 	struct virtio_env pci;
-	int rc;
+	struct vswitch *sw;
+	int rc = 0;
 
 	if (!nic)
 		return -ENOMEM;
@@ -199,7 +207,10 @@ static int build_nic(struct vm *vm, u32 i, const struct config_net *c)
 	net_unlock();
 	nic->vdev = (struct vdev){ "virtio-net",      i, 1, &nic->net, &ops, virtio_net_fields,
 				   virtio_net_nfields };
-	rc = attach(nic, c);
+	sw = net_lock();
+	if (vm->state != VM_INCOMING)
+		rc = attach(nic, sw);
+	net_unlock();
 	if (!rc)
 		rc = pc_virtio_plug(&nic->v, &nic->net.dev, PC_SLOT_NET + i);
 	if (!rc)

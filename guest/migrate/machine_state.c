@@ -336,12 +336,11 @@ int mig_machine_start(struct mig_machine *m, bool paused, char *why, size_t why_
 	struct vm *vm = m->vm;
 
 	spin_lock(&vm->lock);
-	for (u32 i = 0; i < vm->vdevs; i++)
-		if (vm->vdev[i]->ops->quiesce)
-			vm->vdev[i]->ops->quiesce(vm->vdev[i]->state);
+	vm_quiesce(vm);
 	vm->state = VM_PAUSED;
 	vm->moved = true;
-	vm->paused_at += tsc_read() - m->arrived;
+	if (!paused)
+		vm->paused_at += tsc_read() - m->arrived;
 	spin_unlock(&vm->lock);
 	for (u32 i = 0; i < vm->vcpus; i++)
 		vcpu_tpr_changed(vm->vcpu[i]);

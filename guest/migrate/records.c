@@ -248,7 +248,7 @@ static const char *check_msrs(const struct mig_vcpu *v, const struct cpu_policy 
 	return m->mcg_status > 7 ? "MCG_STATUS" : NULL;
 }
 
-static const char *check_rest(const struct mig_vcpu *v)
+static const char *check_rest(const struct mig_vcpu *v, const struct cpu_policy *p)
 {
 	const struct hvm_state *s = &v->state;
 
@@ -264,7 +264,7 @@ static const char *check_rest(const struct mig_vcpu *v)
 	if (s->event.type == 1 || s->event.type > HVM_EVENT_EXCEPTION ||
 	    (s->event.type == HVM_EVENT_EXCEPTION && s->event.vector > 31))
 		return "the event";
-	if ((s->pending_db & ~PENDING_DB) || (s->xstate & ~(v->sys[HVM_XCR0] | 3)))
+	if ((s->pending_db & ~PENDING_DB) || (s->xstate & ~(p->xcr0_valid | 3)))
 		return "pending debug traps or the FPU's components";
 	return v->run_state >= MIG_RUN_STATES ? "the run state" : NULL;
 }
@@ -276,7 +276,7 @@ int mig_vcpu_check(const struct mig_vcpu *v, const struct cpu_policy *p, char *w
 	if (!what)
 		what = check_msrs(v, p);
 	if (!what)
-		what = check_rest(v);
+		what = check_rest(v, p);
 	if (!what)
 		return 0;
 	fmt_snprintf(why, why_size, "%s is what no CPU of model %s can have", what, p->model);

@@ -74,6 +74,23 @@ void vm_console_destroy(struct vm *vm)
 	kfree(hv_owner(), c, sizeof(*c));
 }
 
+void vm_console_named(struct vm *vm)
+{
+	struct vm_console *c = consoles[vm->index];
+
+	str_copy(c->stream.name, sizeof(c->stream.name), vm->name);
+}
+
+void vm_console_swap(struct vm *a, struct vm *b)
+{
+	struct vm_console *of_a = consoles[a->index];
+
+	consoles[a->index] = consoles[b->index];
+	consoles[b->index] = of_a;
+	consoles[a->index]->vm = a;
+	consoles[b->index]->vm = b;
+}
+
 struct ctl_stream *vm_console_stream(struct vm *vm)
 {
 	return &consoles[vm->index]->stream;

@@ -18,6 +18,11 @@ struct vm;
 int MUST_CHECK vm_console_create(struct vm *vm);
 void vm_console_destroy(struct vm *vm);
 
+/** vm_console_named() - vm has a new name. vm_console_swap() - what was printed and who is attached
+ * goes from one VM to the other. vCPUs of both parked. */
+void vm_console_named(struct vm *vm);
+void vm_console_swap(struct vm *a, struct vm *b);
+
 /** vm_console_stream() - for a control port to attach to. */
 struct ctl_stream *vm_console_stream(struct vm *vm);
 

@@ -47,6 +47,9 @@ static int act(struct ctl_out *out, vm_action fn)
 
 	if (!vm)
 		return -ENOENT;
+	if (vm->migrating)
+		return ctl_fail(out, -EBUSY, "vm %s is being moved; migrate-cancel ends that",
+				vm->name);
 	rc = fn(vm, why, sizeof(why));
 	return rc ? ctl_fail(out, rc, "%s", why) : 0;
 }
@@ -299,8 +302,8 @@ static int run_dump(struct ctl_out *out, const struct ctl_args *args)
 	(void)args;
 	if (!vm)
 		return -ENOENT;
-	if (vm->state == VM_OFF)
-		return ctl_fail(out, -EBUSY, "vm %s is off", vm->name);
+	if (vm->state == VM_OFF || vm->migrating)
+		return ctl_fail(out, -EBUSY, "vm %s is off or being moved", vm->name);
 	running = vm->state == VM_RUNNING;
 	if (running)
 		rc = vm_pause(vm, why, sizeof(why));

@@ -198,7 +198,7 @@ static int begin(struct vm *vm, bool kernel, char *why, size_t why_size)
 	}
 	if (vm->state == VM_FAILED)
 		release(vm);
-	vm->state = VM_OFF;
+	vm->state = kernel ? VM_OFF : VM_INCOMING;
 	rc = build(vm, why, why_size);
 	if (!rc)
 		power_on(vm);
@@ -206,6 +206,7 @@ static int begin(struct vm *vm, bool kernel, char *why, size_t why_size)
 		rc = load_vm_kernel(vm, why, why_size);
 	if (rc) {
 		release(vm);
+		vm->state = VM_OFF;
 		return rc;
 	}
 	vm->reason[0] = '\0';
@@ -214,11 +215,7 @@ static int begin(struct vm *vm, bool kernel, char *why, size_t why_size)
 
 int vm_receive(struct vm *vm, char *why, size_t why_size)
 {
-	int rc = begin(vm, false, why, why_size);
-
-	if (!rc)
-		vm->state = VM_INCOMING;
-	return rc;
+	return begin(vm, false, why, why_size);
 }
 
 int vm_start(struct vm *vm, char *why, size_t why_size)
@@ -280,6 +277,14 @@ int vm_stop(struct vm *vm, char *why, size_t why_size)
 	return 0;
 }
 
+void vm_quiesce(struct vm *vm)
+{
+	lock_assert_held(&vm->lock);
+	for (u32 i = 0; i < vm->vdevs; i++)
+		if (vm->vdev[i]->ops->quiesce)
+			vm->vdev[i]->ops->quiesce(vm->vdev[i]->state);
+}
+
 int vm_pause(struct vm *vm, char *why, size_t why_size)
 {
 	int rc = require_state(vm, VM_RUNNING, why, why_size);
@@ -289,9 +294,7 @@ int vm_pause(struct vm *vm, char *why, size_t why_size)
 	if (rc)
 		return rc;
 	spin_lock(&vm->lock);
-	for (u32 i = 0; i < vm->vdevs; i++)
-		if (vm->vdev[i]->ops->quiesce)
-			vm->vdev[i]->ops->quiesce(vm->vdev[i]->state);
+	vm_quiesce(vm);
 	vm->paused_at = tsc_read() + vm->tsc_offset;
 	vm->state = VM_PAUSED;
 	spin_unlock(&vm->lock);
@@ -360,6 +363,14 @@ int vm_reset(struct vm *vm, char *why, size_t why_size)
 	vm->state = VM_RUNNING;
 	unpark_all(vm);
 	return 0;
+}
+
+void vm_rename(struct vm *vm, const char *name)
+{
+	str_copy(vm->name, sizeof(vm->name), name);
+	str_copy(vm->own_config.name, sizeof(vm->own_config.name), name);
+	str_copy(vm->owner.name, sizeof(vm->owner.name), name);
+	vm_console_named(vm);
 }
 
 int vm_create(const struct config_vm *config, char *why, size_t why_size)

@@ -63,6 +63,7 @@ struct vm {
 	u64 tsc_offset;				/* VM time in ticks = host TSC + tsc_offset (P) */
 	u64 paused_at;				/* VM time in ticks when it was paused (P) */
 	bool moved;				/* it arrived by a stream: devices announce it (P) */
+	bool migrating;				/* leaves or arrives: guest/migrate has it */
 	u32 pending;				/* VM_PENDING_*, atomic: work for the control CPU */
 };
 
@@ -132,6 +133,13 @@ struct vm *vm_at(u32 index);
  * Life cycle, called by control on the boot CPU, never from a vCPU loop. 'why' gets the reason
  * of a failure in words. All undo what they began when they fail.
  */
+/** vm_rename() - to a name that no VM has. */
+void vm_rename(struct vm *vm, const char *name);
+
+/** vm_quiesce() - all devices make their fields true; a migrating VM's NICs leave the switch. vCPUs
+ * parked. Locks: vm->lock held. */
+void vm_quiesce(struct vm *vm);
+
 /* vm_create() keeps a copy of config. */
 int MUST_CHECK vm_create(const struct config_vm *config, char *why, size_t why_size);
 int MUST_CHECK vm_delete(struct vm *vm, char *why, size_t why_size);

@@ -4,6 +4,7 @@
  */
 #include "kernel/init/control.h"
 
+#include "guest/migrate/ctl_migrate.h"
 #include "guest/migrate/ctl_writes.h"
 #include "guest/vm/ctl_vm.h"
 #include "kernel/core/console.h"
@@ -23,6 +24,8 @@ int control_init(struct config *config, const struct acpi_info *acpi)
 		rc = ctl_vm_init(console_ctl(), config);
 	if (!rc)
 		rc = ctl_writes_init(console_ctl());
+	if (!rc)
+		rc = ctl_migrate_init(console_ctl());
 	if (!rc)
 		rc = ctl_iommu_init(console_ctl());
 	if (!rc)
