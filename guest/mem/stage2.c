@@ -290,6 +290,9 @@ int stage2_log_start(struct vm *vm, const void *user, char *why, size_t why_size
 						     : "vm %s is off", vm->name);
 		return -EBUSY;
 	}
+	spin_lock(&vm->ram_lock);
+	release_stale(vm); /* of a log before this one */
+	spin_unlock(&vm->ram_lock);
 	if (!vm->log)
 		vm->log = kalloc(&vm->owner, LOG_BYTES(m->blocks));
 	if (!vm->log || fill_spare(vm)) {

@@ -22,8 +22,8 @@ struct mig_limits {
 struct mig_pass {
 	u32 pass;    /* from 1 */
 	u32 vcpus;   /* of the VM */
-	u64 bytes;   /* of stream in all passes so far */
-	u64 ns;	     /* they took, without what the receiver's answers did */
+	u64 bytes;   /* of stream in this pass, or in all so far */
+	u64 ns;	     /* they took */
 	u64 left;    /* pages written during this pass, to be sent by the next one */
 	u64 before;  /* pages at its own begin */
 	u64 fixed_ns; /* of a stop, whatever is left: device state, answer of the receiver */
