@@ -117,6 +117,8 @@ static void gather_vcpu(struct vcpu *v, struct mig_vcpu *s)
 	for (u32 i = 0; i < HVM_SYSREGS; i++)
 		s->sys[i] = ops->get_sys(v->hv, (enum hvm_sysreg)i);
 	ops->get_state(v->hv, &s->state);
+	/* The CPU may call in use what the guest has no way to reach. */
+	s->state.xstate &= v->vm->policy->xcr0_valid | 3;
 }
 
 static u32 save_device(const struct vdev *d, struct mig_sum *sum, u8 *buf)
