@@ -110,7 +110,7 @@ $(B)/fuzz/%: tests/fuzz/%.c $(B)/libpure-fuzz.a
 fuzz: $(FUZZ_BINS)
 	@FUZZ_S=$(FUZZ_S) B=$(B) tests/fuzz/run $(FUZZ_BINS)
 
--include $(wildcard tools/targets.mk tests/guest/targets.mk)
+-include $(wildcard tools/targets.mk tests/guest/targets.mk guest/image/courier/targets.mk)
 
 clean:
 	rm -rf $(B)

@@ -16,27 +16,36 @@
 #define ENTRY_CS 0x10
 #define ENTRY_DS 0x18
 
-static int find_modules(const struct load *l, struct mbkernel_modules *mods)
+static int add_module(const struct load *l, const char *what, const char *name,
+		      const char *string, struct mbkernel_modules *mods)
+{
+	const struct bootmod *m;
+	int rc = load_module(l, what, name, &m);
+
+	if (!rc)
+		mods->mod[mods->count++] = (struct mbkernel_module){ .string = string,
+								     .data = m->data,
+								     .len = m->len };
+	return rc;
+}
+
+/* psk: room for what the courier is told, its address with its key. */
+static int find_modules(const struct load *l, struct mbkernel_modules *mods, char *psk, size_t size)
 {
 	const struct config_vm *c = l->vm->config;
+	int rc = 0;
 
-	STATIC_ASSERT(CONFIG_MAX_MODULES <= MBKERNEL_MODULES, "the configuration's limit");
+	STATIC_ASSERT(CONFIG_MAX_MODULES < MBKERNEL_MODULES, "the configuration's limit");
 	if (c->initrd[0]) {
 		str_copy(l->why, l->why_size, "initrd: a multiboot kernel takes 'module'");
 		return -ENOEXEC;
 	}
-	for (u32 i = 0; i < c->nmodules; i++) {
-		const struct bootmod *m;
-		int rc = load_module(l, "module", c->modules[i], &m);
-
-		if (rc)
-			return rc;
-		mods->mod[i] = (struct mbkernel_module){ .string = c->modules[i],
-							 .data = m->data,
-							 .len = m->len };
-		mods->count++;
-	}
-	return 0;
+	for (u32 i = 0; i < c->nmodules && !rc; i++)
+		rc = add_module(l, "module", c->modules[i], c->modules[i], mods);
+	fmt_snprintf(psk, size, "psk ip=%s", c->ip);
+	if (!rc && c->courier)
+		rc = add_module(l, "psk", c->psk, psk, mods);
+	return rc;
 }
 
 static int write_segments(const struct load *l, const struct elf_image *e)
@@ -97,8 +106,9 @@ static void enter(const struct load *l, gpa_t entry)
 int load_multiboot(const struct load *l)
 {
 	struct mbkernel_modules mods = { .count = 0 };
+	char psk[CONFIG_NAME_LEN + 8];
 	struct elf_image e;
-	int rc = find_modules(l, &mods);
+	int rc = find_modules(l, &mods, psk, sizeof(psk));
 
 	if (!rc)
 		rc = mbkernel_parse(l->kernel->data, l->kernel->len, &e, l->why, l->why_size);

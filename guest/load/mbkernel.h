@@ -11,7 +11,7 @@
 #include "kernel/base/compiler.h"
 #include "kernel/base/types.h"
 
-#define MBKERNEL_MODULES 8
+#define MBKERNEL_MODULES 9
 #define MBKERNEL_LOADED 0x2badb002u  /* in EAX at entry */
 #define MBKERNEL_INFO_GPA 0x10000ull /* the structure, in EBX, and all it points to */
 #define MBKERNEL_INFO_MAX 0x4000u

@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The courier's ports, with stock Linux and its virtio_console in the courier's place."""
+import json
 import re
+import socket
+import subprocess
+import sys
 
-from lib import guests, pv
+from lib import guests, paths, pv
 from lib.registry import test
 
 COURIER = ("[vm g1]\nrole = courier\nmemory = 128M\ncpus = 1\nkernel = vmlinuz\n"
@@ -45,3 +49,85 @@ def linux_ports(t):
     assert "ok" in pv.on(m, 1, "sh /tests/ask.sh version")
     m.ctl.request("vm stop g1")
     assert m.ctl.request("vm info g1")["state"] == "off"
+
+
+# ---- the courier itself -----------------------------------------------------------------------
+
+NEEDS = ("godwit.elf", "courier.elf", "guest-kernels/talk.elf")
+CTL_PORT = 7001
+
+
+def courier_section(address):
+    return ("[nic lan0]\nmatch = 8086:10c9\nuplink = yes\n"
+            "[vm courier]\nrole = courier\nmemory = 16M\nkernel = courier.elf\nautostart = yes\n"
+            f"net0 = pv mac=52:54:00:00:00:f0\nip = {address}/24\npsk = psk.hex\n")
+
+
+def outside(port):
+    """The uplink, to which the machine's own TCP port leads."""
+    return ("-netdev", f"user,id=u,net=10.0.0.0/24,host=10.0.0.254,"
+            f"hostfwd=tcp:127.0.0.1:{port}-10.0.0.1:{CTL_PORT}",
+            "-device", "pcie-root-port,id=rp,slot=1,chassis=1",
+            "-device", "igb,bus=rp,netdev=u,mac=52:54:00:aa:00:01")
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class Remote:
+    """tools/godwitctl by way of the courier."""
+
+    def __init__(self, t, port, key="5a" * 32):
+        self.port, self.key = port, t.dir / f"key{key[:4]}"
+        t.dir.mkdir(parents=True, exist_ok=True)
+        self.key.write_text(key + "\n")
+
+    def start(self, *words, timeout=60):
+        return subprocess.Popen(
+            [sys.executable, paths.ROOT / "tools/godwitctl", "-H", f"127.0.0.1:{self.port}", "--key",
+             self.key, "--timeout", str(timeout), *words], text=True, stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    def __call__(self, *words, status=0, **options):
+        p = self.start(*words, **options)
+        out, err = p.communicate(timeout=120)
+        assert p.returncode == status, f"{words}: {p.returncode} {out} {err}"
+        return out + err
+
+
+@test(timeout=240, needs=NEEDS)
+def remote(t):
+    """Tools reach the host through the network: several at once, consoles, only with the key."""
+    port = free_port()
+    ask, stranger = Remote(t, port), Remote(t, port, key="5b" * 32)
+    talk = "[vm talk]\nmemory = 16M\ncpus = 1\nkernel = talk.elf\nautostart = yes\n"
+    m = t.machine(config=guests.host_config(courier_section("10.0.0.1"), talk), memory=512,
+                  modules={"psk.hex": ask.key, "courier.elf": paths.BUILD / "courier.elf",
+                           "talk.elf": paths.BUILD / "guest-kernels/talk.elf"},
+                  devices=outside(port))
+    guests.wait_console(m, timeout=60)
+    m.com1.expect("link up", timeout=60)
+    assert json.loads(ask("--json", "vm", "list"))["vm"][0]["name"] == "courier"
+    assert "ENOENT" in ask("nonsense", status=1)
+    assert "another key" in stranger("version", status=1)
+    with socket.create_connection(("127.0.0.1", port)) as s:    # no TLS at all
+        s.sendall(b"version\n" * 1000)
+        while s.recv(4096):
+            pass
+    several = [ask.start("log") for _ in range(6)]
+    for p in several:
+        out, err = p.communicate(timeout=120)
+        assert p.returncode == 0 and "ready" in out, err
+    # Who is attached to a console holds the others up until it goes, however it goes.
+    first = ask.start("console", "talk")
+    assert "guest kernel" in first.stdout.readline()
+    second = ask.start("version")
+    first.kill()
+    first.communicate()
+    out, err = second.communicate(timeout=120)
+    assert second.returncode == 0 and "version" in out, err
+    m.ctl.request("vm reset courier")
+    assert "version" in ask("version")

@@ -65,6 +65,17 @@ u64 boot_option(const char *name, u64 otherwise)
 	return otherwise;
 }
 
+const u8 *boot_module(u32 i, u32 *len, const char **string)
+{
+	const u8 *e = (const u8 *)(u64)(info_has(MB_MODS) ? info32(24) + 16 * i : 0);
+
+	if (!e || i >= info32(20))
+		return NULL;
+	*len = get_le32(e + 4) - get_le32(e);
+	*string = (const char *)(u64)get_le32(e + 8);
+	return (const u8 *)(u64)get_le32(e);
+}
+
 /* Call fn for each range of RAM until it returns true. */
 static bool each_ram(bool (*fn)(u64 base, u64 len, u64 *arg), u64 *arg)
 {

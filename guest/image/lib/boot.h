@@ -17,6 +17,9 @@ const char *boot_cmdline(void);
 /** boot_option() - value of NAME=VALUE (a number) on the command line, or otherwise. */
 u64 boot_option(const char *name, u64 otherwise);
 
+/** boot_module() - module i: where it lies, its length and its string; NULL: there are fewer. */
+const u8 *boot_module(u32 i, u32 *len, const char **string);
+
 /** boot_memory_end() - end of the RAM that starts at 1 MiB. */
 u64 boot_memory_end(void);
 
