@@ -14,7 +14,7 @@
  * side may send COURIER_WINDOW bytes of data unasked, and then what the other grants.
  */
 enum courier_frame {
-	COURIER_OPEN = 1,   /* "HOST:PORT"; from the hypervisor, connect; from the courier: accepted */
+	COURIER_OPEN = 1,   /* "HOST:PORT": connect (from the hypervisor), connected (to it) */
 	COURIER_DATA = 2,   /* at most COURIER_DATA_MAX bytes */
 	COURIER_GRANT = 3,  /* u32: as many bytes of data more */
 	COURIER_CLOSE = 4,  /* nothing goes either way any more; text: why, empty: in order */

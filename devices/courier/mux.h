@@ -13,7 +13,7 @@
 
 struct courier_env {
 	void *ctx;
-	/* room() - bytes that send() takes now; less than a frame needs: wait for mux_room(). */
+	/* room() - bytes that send() takes now; less than a frame: courier_mux_room() later. */
 	u32 (*room)(void *ctx);
 	void (*send)(void *ctx, const u8 *data, u32 n);
 	/* accept() - somebody connected; 0: c has a user now, else it is refused. */
