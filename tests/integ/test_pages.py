@@ -4,6 +4,7 @@ from lib import paths
 from lib.ctl import CtlError
 from lib.registry import test
 from test_guest import LEAVE, VMX_MODEL
+from test_migrate import move
 
 BASE, PAGES = 16 << 20, 2048
 ENTRY_PAGE = PAGES - 2      # which the guest uses as a page table
@@ -61,7 +62,7 @@ def sweep(m, slow):
     return sum(1 for t in told if t)
 
 
-def exercise(t, slow=1, **machine):
+def start(t, slow=1, **machine):
     m = t.machine(config=CONFIG, memory=512,
                   modules={"writer.elf": paths.BUILD / "guest-kernels/writer.elf"}, **machine)
     m.com1.expect("Type help", timeout=30 * slow)
@@ -69,6 +70,11 @@ def exercise(t, slow=1, **machine):
     m.ctl.request("vm start w")
     m.com1.sendline("vm console w")
     m.com1.expect("writer ready", timeout=60 * slow)
+    return m, before
+
+
+def exercise(t, slow=1, **machine):
+    m, before = start(t, slow, **machine)
     say(m, "pattern 1", "pattern 1 done", 60 * slow)
     m.ctl.request("vm writes w on")
     for k in range(2, 6):
@@ -105,3 +111,25 @@ def written_svm(t):
 @test(timeout=400, needs=NEEDS)
 def written_vmx(t):
     exercise(t, slow=3, smp=1, bochs=VMX_MODEL)
+
+
+def moved(t, rates, slow=1, **machine):
+    """A guest that writes while it is moved, at any rate, finds each of its writes where it left it."""
+    m, _ = start(t, slow, **machine)
+    for rate in rates:
+        m.com1.send(f"loop {rate}\r")
+        m.com1.expect("loop begins", timeout=30 * slow)
+        row = move(m, "w", "limit=400", timeout=100 * slow)
+        wrote, bad = map(int, say(m, "", r"loop wrote (\d+), (\d+) bad", 30 * slow).groups())
+        print(f"{rate} pages/ms: {wrote} writes, {row['passes']} passes, {row['downtime_us']} us")
+        assert bad == 0 and wrote > 0, (wrote, bad)
+
+
+@test(timeout=400, needs=NEEDS, cores=2)
+def moved_svm(t):
+    moved(t, (2, 1000000), smp=2)
+
+
+@test(timeout=400, needs=NEEDS)
+def moved_vmx(t):
+    moved(t, (1,), slow=3, smp=1, bochs=VMX_MODEL)
