@@ -93,6 +93,7 @@ static int run_migrate(struct ctl_out *out, const struct ctl_args *args)
 }
 
 static const struct ctl_column columns[] = {
+	{ "number", NULL, 0 },
 	{ "vm", "vm", 12 },
 	{ "direction", "", 4 },
 	{ "peer", "peer", 16 },
@@ -119,6 +120,7 @@ static int run_status(struct ctl_out *out, const struct ctl_args *args)
 	for (u32 i = 0; mig_report(i, &r); i++) {
 		if (only && strcmp(only, r.vm) != 0)
 			continue;
+		ctl_cell_num(out, r.number);
 		ctl_cell(out, "%s", r.vm);
 		ctl_cell(out, "%s", r.out ? "out" : "in");
 		ctl_cell(out, "%s", r.peer);

@@ -119,6 +119,7 @@ void mig_recv_forget(const u8 *id, const struct mig_recv *but)
 
 int mig_begin(struct vm *vm, const struct mig_request *rq, char *why, size_t why_size)
 {
+	static u64 count;
 	struct mig_send *s = NULL;
 	int rc;
 
@@ -135,7 +136,7 @@ int mig_begin(struct vm *vm, const struct mig_request *rq, char *why, size_t why
 		return -EBUSY;
 	}
 	mig_link_close(&s->link);
-	*s = (struct mig_send){ .vm = vm, .rq = *rq };
+	*s = (struct mig_send){ .number = ++count, .vm = vm, .rq = *rq };
 	str_copy(s->name, sizeof(s->name), vm->name);
 	rc = mig_send_begin(s, why, why_size);
 	if (rc)
@@ -169,7 +170,8 @@ static void report_send(const struct mig_send *s, struct mig_report *out)
 	};
 	const struct mig_pages_stats *st = s->logging ? &s->pages.stats : &s->stats;
 
-	*out = (struct mig_report){ .out = true,
+	*out = (struct mig_report){ .number = s->number,
+				    .out = true,
 				    .phase = s->owner == MIG_GIVEN ? "given" : phases[s->phase],
 				    .text = s->why,
 				    .passes = st->passes,

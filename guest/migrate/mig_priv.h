@@ -26,6 +26,7 @@ enum mig_phase {
 };
 
 struct mig_send {
+	u64 number;
 	u32 phase; /* enum mig_phase */
 	u8 owner;  /* enum mig_source_state */
 	bool stopped, was_paused, logging;

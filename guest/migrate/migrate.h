@@ -25,6 +25,7 @@ struct mig_request {
 
 /* A move, going on or past. */
 struct mig_report {
+	u64 number;	     /* counts the moves out of here; 0: into here */
 	char vm[CONFIG_NAME_LEN];
 	char peer[CONFIG_PATH_LEN];
 	bool out;	     /* away from here */

@@ -55,8 +55,18 @@ static void throw_away(struct mig_recv *r)
 	r->vm = NULL;
 }
 
+static void hang_up(struct mig_recv *r)
+{
+	mig_link_close(&r->link);
+	r->used = false;
+}
+
 void mig_recv_drop(struct mig_recv *r, const char *why)
 {
+	if (r->owner == MIG_TAKEN) { /* the source asks again if it wants to know */
+		hang_up(r);
+		return;
+	}
 	(void)mig_dest_step(&r->owner, MIG_EV_DROP); /* it says nothing */
 	if (r->vm) {
 		log_warn("vm %s: its move here failed: %s", r->name, why);
@@ -163,7 +173,7 @@ static void note(struct mig_recv *r, const struct mig_note *n)
 		(void)mig_dest_step(&r->owner, MIG_EV_ACK); /* it says nothing */
 	if (t)
 		t->used = false;
-	r->over = true;
+	hang_up(r); /* the source waits for that */
 }
 
 /* ---- the stream ------------------------------------------------------------------------------ */
@@ -267,6 +277,8 @@ u64 mig_recv_step(struct mig_recv *r)
 		rc = mig_link_pull(&r->link, &rec, why, sizeof(why));
 	if (rc > 0)
 		rc = record(r, &rec, why, sizeof(why)) ? -EPROTO : 1;
+	if (!r->used)
+		return MIG_NEVER;
 	until = r->link.moved + MIG_SILENCE_NS;
 	if (rc == 0 && time_ns() >= until) {
 		str_copy(why, sizeof(why), "no sign from the source for 10 s");

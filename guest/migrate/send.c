@@ -77,6 +77,7 @@ static void gone(struct mig_send *s)
 	char why[MIG_WHY];
 
 	s->resumed_at = time_ns();
+	(void)mig_link_end(&s->link); /* out with the ACK, before the work; called again later */
 	end_logging(s);
 	s->vm->migrating = false;
 	log_info("vm %s: moved to %s: %lu ms, stood %lu us, %lu passes", s->name, s->rq.host,
@@ -150,14 +151,16 @@ static u64 answer(struct mig_send *s, const struct mig_note *n)
 	}
 }
 
+static u64 lost(struct mig_send *s, const char *why);
+
 static u64 note(struct mig_send *s, const struct mig_note *n)
 {
 	if (n->kind == MIG_NOTE_HELLO && s->phase == MIG_PHASE_CONNECT)
 		return hello(s, n);
 	if (n->kind == MIG_NOTE_ACCEPT && s->phase == MIG_PHASE_INTRO)
 		return accepted(s);
-	if (n->kind == MIG_NOTE_REFUSE && s->owner != MIG_GIVEN)
-		return fail(s, n->text);
+	if (n->kind == MIG_NOTE_REFUSE)
+		return lost(s, n->text);
 	return answer(s, n);
 }
 
