@@ -16,7 +16,7 @@ import socket
 import subprocess
 import time
 
-from lib import bochs, paths
+from lib import accel, bochs, paths
 from lib.ctl import Ctl
 from lib.qmp import Qmp
 from lib.stream import TIME_SCALE, ExpectError, Stream
@@ -67,11 +67,10 @@ def find_ovmf():
 
 def qemu_args(spec, iso=None, ovmf_code=None):
     """The emulator's command line for SPEC: a pure function of its arguments."""
-    accel = spec.accel()
-    cpu = spec.cpu or ("host" if accel == "kvm" else CPU)
+    cpu = spec.cpu or ("host" if spec.accel() == "kvm" else CPU)
     if spec.icount:     # the emulator stops at an x2APIC timer register ("Bad icount read")
         cpu = cpu.replace("+x2apic", "-x2apic")
-    args = [QEMU, "-machine", "q35", "-accel", accel, "-cpu", cpu, "-smp", str(spec.smp),
+    args = [QEMU, "-machine", "q35", "-accel", accel.qemu(spec.accel()), "-cpu", cpu, "-smp", str(spec.smp),
             "-m", str(spec.memory), "-nodefaults", "-display", "none", "-no-user-config"]
     for name in ("com1", "com2"):
         args += ["-chardev", f"socket,id={name},path={name}.sock", "-serial", f"chardev:{name}"]

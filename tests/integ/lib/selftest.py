@@ -1,16 +1,19 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Unit tests of the harness's own parsing. Run as a program."""
+import os
 import pathlib
 import socket
+import subprocess
 import sys
 import tempfile
 import threading
 import unittest
+import unittest.mock
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 sys.dont_write_bytecode = True
-from lib import bochs, ctl, machine, stream  # noqa: E402
+from lib import accel, bochs, ctl, machine, stream  # noqa: E402
 
 
 class BochsTest(unittest.TestCase):
@@ -27,6 +30,52 @@ class BochsTest(unittest.TestCase):
         self.assertIn("cpu: model=ryzen, count=2,", text)
         self.assertIn("memory: guest=300, host=300", text)
         self.assertIn("com2: enabled=1, mode=socket-client, dev=127.0.0.1:1002", text)
+
+
+class AccelTest(unittest.TestCase):
+    """ACCEL=kvm on hosts that have nested virtualisation, and that have not."""
+
+    def settle(self, leaves):
+        env = {"ACCEL": "kvm"}
+        with unittest.mock.patch.object(accel, "guest_cpuid", return_value=leaves):
+            return accel.settle(env), env["ACCEL"]
+
+    def test_nested(self):
+        for leaves in ({1: (0, 0, 0x20, 0)}, {1: (0, 0, 0, 0), 0x80000001: (0, 0, 4, 0)}):
+            self.assertEqual(self.settle(leaves),
+                             ("ACCEL=kvm: nested hardware virtualisation", "kvm"))
+
+    def test_falls_back(self):
+        line, chosen = self.settle({1: (0x20, 0x20, 0x81202000, 0x20)})
+        self.assertIn("neither VMX nor SVM", line)
+        self.assertIn("emulated processors instead", line)
+        self.assertEqual(chosen, "tcg")
+        env = {"ACCEL": "kvm"}
+        self.assertIn("No such file", accel.settle(env, "/nowhere/kvm"))
+        self.assertEqual(env["ACCEL"], "tcg")
+
+    def test_not_asked_for(self):
+        env = {}
+        self.assertIsNone(accel.settle(env))
+        self.assertEqual(env, {})
+
+    def test_the_runner_says_so(self):
+        """tests/run itself: what it prints, and that the test it runs then passes."""
+        root = pathlib.Path(__file__).resolve().parents[3]
+        with tempfile.TemporaryDirectory() as tmp:
+            env = os.environ | {"ACCEL": "kvm", "B": tmp}
+            text = subprocess.run([root / "tests/run", "-k", "harness.accelerator"], env=env,
+                                  capture_output=True, text=True, timeout=600, check=True).stdout
+        self.assertIn(accel.settle({"ACCEL": "kvm"}), text)
+        self.assertIn("1 passed, 0 failed", text)
+
+    def test_arguments(self):
+        args = machine.qemu_args(machine.Spec())
+        self.assertEqual(args[args.index("-accel") + 1], "tcg")
+        with unittest.mock.patch.dict(os.environ, ACCEL="kvm"):
+            args = machine.qemu_args(machine.Spec())
+        self.assertEqual(args[args.index("-accel") + 1], "kvm,kernel-irqchip=split")
+        self.assertEqual(args[args.index("-cpu") + 1], "host")
 
 
 class MatcherTest(unittest.TestCase):
