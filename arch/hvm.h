@@ -74,6 +74,7 @@ enum hvm_exit_code {
 	HVM_EXIT_EXCEPTION,  /* an intercepted exception: u.exception */
 	HVM_EXIT_IRQ_WINDOW, /* requested by irq_window(): the guest can take an interrupt */
 	HVM_EXIT_NMI_WINDOW, /* requested by nmi_window() */
+	HVM_EXIT_EOI,	     /* apic_update(): the guest ended the interrupt u.eoi, level triggered */
 	HVM_EXIT_TASK_SWITCH,
 	HVM_EXIT_SHUTDOWN,   /* triple fault */
 	HVM_EXIT_ENTRY_FAIL, /* the CPU refused the guest state: exit_raw() for the dump */
@@ -122,6 +123,7 @@ struct hvm_exit {
 			u32 error;
 			u64 address; /* #PF: CR2; #DB: pending DR6 bits */
 		} exception;
+		u8 eoi; /* vector */
 	} u;
 };
 
@@ -256,6 +258,17 @@ struct hvm_ops {
 	/* nmi_ready() - not blocked by an NMI in service or a shadow. */
 	bool (*nmi_ready)(struct hvm_vcpu *v);
 	void (*nmi_window)(struct hvm_vcpu *v, bool on);
+	/*
+	 * apic_page() - TPR, ISR, TMR and IRR at their xAPIC offsets (SDM vol. 3 §11.4.1), for the
+	 * CPU to deliver from: 4 KiB, zeroed. NULL: this backend or CPU cannot.
+	 */
+	u32 *(*apic_page)(struct hvm_vcpu *v);
+	/*
+	 * apic_update() - v is loaded; direct: from now on the CPU delivers from the page and
+	 * serves TPR and EOI itself, as x2APIC registers; to be called again when the page was
+	 * changed. Not direct: the page means nothing.
+	 */
+	void (*apic_update)(struct hvm_vcpu *v, bool direct);
 	/* shadow_clear() - the instruction at RIP was emulated: STI/MOV SS shadow is over. */
 	void (*shadow_clear)(struct hvm_vcpu *v);
 

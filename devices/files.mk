@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 PURE_SRCS += devices/platform/vlapic.c
+PURE_SRCS += devices/platform/vlapic_page.c
 PURE_SRCS += devices/platform/vlapic_timer.c
 PURE_SRCS += devices/platform/vlapic_regs.c
 PURE_SRCS += devices/platform/vioapic.c

@@ -313,6 +313,7 @@ const struct hvm_ops svm_ops = {
 	.irq_window = svm_irq_window,
 	.nmi_ready = svm_nmi_ready,
 	.nmi_window = svm_nmi_window,
+	.apic_page = svm_apic_page,
 	.shadow_clear = svm_shadow_clear,
 	.get_state = svm_get_state,
 	.set_state = svm_set_state,

@@ -103,6 +103,13 @@ void svm_virq_exit(struct hvm_vcpu *v)
 	svm_irq_window(v, v->virq_window);
 }
 
+/* No AVIC: interrupts are injected. */
+u32 *svm_apic_page(struct hvm_vcpu *v)
+{
+	(void)v;
+	return NULL;
+}
+
 void svm_shadow_clear(struct hvm_vcpu *v)
 {
 	v->vmcb->int_state &= ~SVM_SHADOW;

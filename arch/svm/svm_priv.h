@@ -79,6 +79,7 @@ bool svm_irq_ready(struct hvm_vcpu *v, const struct hvm_regs *regs);
 void svm_irq_window(struct hvm_vcpu *v, bool on);
 bool svm_nmi_ready(struct hvm_vcpu *v);
 void svm_nmi_window(struct hvm_vcpu *v, bool on);
+u32 *svm_apic_page(struct hvm_vcpu *v);
 void svm_shadow_clear(struct hvm_vcpu *v);
 void svm_get_state(struct hvm_vcpu *v, struct hvm_state *out);
 int svm_set_state(struct hvm_vcpu *v, const struct hvm_state *in);

@@ -11,6 +11,7 @@
 /* 16-bit fields; segments follow each other by 2 in the order of enum hvm_seg */
 #define VMCS_VPID	      0x0000u
 #define VMCS_GUEST_SEL	      0x0800u
+#define VMCS_GUEST_INTERRUPT  0x0810u /* status: requested 7:0, in service 15:8 */
 #define VMCS_HOST_ES_SEL      0x0c00u
 #define VMCS_HOST_CS_SEL      0x0c02u
 #define VMCS_HOST_SS_SEL      0x0c04u
@@ -22,7 +23,9 @@
 /* 64-bit fields */
 #define VMCS_MSR_BITMAP	      0x2004u
 #define VMCS_TSC_OFFSET	      0x2010u
+#define VMCS_VIRTUAL_APIC     0x2012u
 #define VMCS_EPTP	      0x201au
+#define VMCS_EOI_EXIT	      0x201cu /* four of them, 64 vectors each */
 #define VMCS_GUEST_PHYSICAL   0x2400u
 #define VMCS_LINK	      0x2800u
 #define VMCS_GUEST_DEBUGCTL   0x2802u
@@ -47,6 +50,7 @@
 #define VMCS_ENTRY_EVENT      0x4016u
 #define VMCS_ENTRY_ERROR      0x4018u
 #define VMCS_ENTRY_INSN_LEN   0x401au
+#define VMCS_TPR_THRESHOLD    0x401cu
 #define VMCS_PROC2_CTL	      0x401eu
 #define VMCS_PLE_GAP	      0x4020u
 #define VMCS_PLE_WINDOW	      0x4022u
@@ -117,6 +121,7 @@
 #define VMX_PROC_CR3_STORE  BIT(16)
 #define VMX_PROC_CR8_LOAD   BIT(19)
 #define VMX_PROC_CR8_STORE  BIT(20)
+#define VMX_PROC_TPR_SHADOW BIT(21)
 #define VMX_PROC_NMI_WINDOW BIT(22)
 #define VMX_PROC_MOV_DR	    BIT(23)
 #define VMX_PROC_IO	    BIT(24)
@@ -126,9 +131,13 @@
 #define VMX_PROC_SECONDARY  BIT(31)
 #define VMX_PROC2_EPT	    BIT(1)
 #define VMX_PROC2_RDTSCP    BIT(3)
+#define VMX_PROC2_X2APIC    BIT(4)
 #define VMX_PROC2_VPID	    BIT(5)
 #define VMX_PROC2_WBINVD    BIT(6)
 #define VMX_PROC2_UNRESTRICTED BIT(7)
+#define VMX_PROC2_APIC_REGS BIT(8)
+#define VMX_PROC2_VINTR	    BIT(9)
+#define VMX_PROC2_DIRECT    (VMX_PROC2_X2APIC | VMX_PROC2_APIC_REGS | VMX_PROC2_VINTR)
 #define VMX_PROC2_PLE	    BIT(10)
 #define VMX_PROC2_INVPCID   BIT(12)
 
@@ -200,6 +209,7 @@
 #define VMX_X_MONITOR	      39u
 #define VMX_X_PAUSE	      40u
 #define VMX_X_MACHINE_CHECK   41u
+#define VMX_X_EOI	      45u
 #define VMX_X_EPT_VIOLATION   48u
 #define VMX_X_INVEPT	      50u
 #define VMX_X_PREEMPTION      52u

@@ -199,37 +199,62 @@ static const u32 direct_msrs[] = {
 	0x174, 0x175, 0x176, /* SYSENTER_CS, _ESP, _EIP */
 };
 
+/* x2APIC registers that the CPU keeps in the page: TPR, PPR, ISR, IRR; TPR and EOI. */
+static const struct {
+	u32 first, last;
+	bool read, write;
+} page_msrs[] = {
+	{ 0x808, 0x808, true, true },  { 0x80a, 0x80a, true, false }, { 0x80b, 0x80b, false, true },
+	{ 0x810, 0x817, true, false }, { 0x820, 0x827, true, false },
+};
+
 static int vmx_msr_intercept(struct hvm_vm *hvm, u32 msr, bool read, bool write)
 {
-	return vmx_bitmap_set(hvm->msr_bitmap, msr, read, write);
+	int rc = vmx_bitmap_set(hvm->msr_bitmap[0], msr, read, write);
+
+	return rc ? rc : vmx_bitmap_set(hvm->msr_bitmap[1], msr, read, write);
 }
 
 static void vmx_vm_destroy(struct hvm_vm *hvm)
 {
 	struct pool_owner *owner = hvm->owner;
 
-	kfree(owner, hvm->msr_bitmap, VMX_MSR_BITMAP_SIZE);
+	for (u32 i = 0; i < 2; i++)
+		if (hvm->msr_bitmap[i])
+			kfree(owner, hvm->msr_bitmap[i], VMX_MSR_BITMAP_SIZE);
 	kfree(owner, hvm, sizeof(*hvm));
+}
+
+static int fill_bitmaps(struct hvm_vm *hvm)
+{
+	int rc = 0;
+
+	for (u32 i = 0; i < 2; i++) {
+		hvm->msr_bitmap[i] = kalloc(hvm->owner, VMX_MSR_BITMAP_SIZE);
+		if (!hvm->msr_bitmap[i])
+			return -ENOMEM;
+		memset(hvm->msr_bitmap[i], 0xff, VMX_MSR_BITMAP_SIZE);
+	}
+	for (u32 i = 0; i < ARRAY_SIZE(direct_msrs) && !rc; i++)
+		rc = vmx_msr_intercept(hvm, direct_msrs[i], false, false);
+	for (u32 i = 0; i < ARRAY_SIZE(page_msrs); i++)
+		for (u32 m = page_msrs[i].first; m <= page_msrs[i].last && !rc; m++)
+			rc = vmx_bitmap_set(hvm->msr_bitmap[1], m, !page_msrs[i].read,
+					    !page_msrs[i].write);
+	return rc;
 }
 
 static int vmx_vm_create(struct hvm_vm **out, const struct hvm_vm_config *cfg)
 {
 	struct hvm_vm *hvm = kalloc(cfg->owner, sizeof(*hvm));
-	int rc = 0;
+	int rc;
 
 	if (!hvm)
 		return -ENOMEM;
 	hvm->owner = cfg->owner;
 	hvm->root = cfg->stage2_root;
 	hvm->eptp = hvm->root | EPTP_WB | EPTP_WALK4 | (vmx_ctls.ept_ad ? EPTP_AD : 0);
-	hvm->msr_bitmap = kalloc(cfg->owner, VMX_MSR_BITMAP_SIZE);
-	if (!hvm->msr_bitmap) {
-		kfree(cfg->owner, hvm, sizeof(*hvm));
-		return -ENOMEM;
-	}
-	memset(hvm->msr_bitmap, 0xff, VMX_MSR_BITMAP_SIZE);
-	for (u32 i = 0; i < ARRAY_SIZE(direct_msrs) && !rc; i++)
-		rc = vmx_bitmap_set(hvm->msr_bitmap, direct_msrs[i], false, false);
+	rc = fill_bitmaps(hvm);
 	if (rc) {
 		vmx_vm_destroy(hvm);
 		return rc;
@@ -261,10 +286,16 @@ static void init_controls(struct hvm_vcpu *v)
 	vmwrite(VMCS_EXCEPTIONS, BIT(VECTOR_DB) | BIT(VECTOR_AC) | BIT(VECTOR_MC));
 	vmwrite(VMCS_CR0_MASK, ~CR0_TS);
 	vmwrite(VMCS_CR4_MASK, ~0ull);
-	vmwrite(VMCS_MSR_BITMAP, virt_to_phys(v->vm->msr_bitmap));
+	vmwrite(VMCS_MSR_BITMAP, virt_to_phys(v->vm->msr_bitmap[0]));
 	vmwrite(VMCS_EPTP, v->vm->eptp);
 	if (vmx_ctls.vpid)
 		vmwrite(VMCS_VPID, vpid(v));
+	if (v->page) {
+		vmwrite(VMCS_VIRTUAL_APIC, virt_to_phys(v->page));
+		vmwrite(VMCS_TPR_THRESHOLD, 0);
+		for (u32 i = 0; i < ARRAY_SIZE(v->eoi_exits); i++)
+			vmwrite(VMCS_EOI_EXIT + 2 * i, 0);
+	}
 	if (vmx_ctls.preemption_timer)
 		vmwrite(VMCS_PREEMPTION_TIMER, tsc_khz() * TIMER_MS >> vmx_ctls.timer_shift);
 	if (vmx_ctls.pause_loop) {
@@ -277,6 +308,7 @@ static int vmx_vcpu_create(struct hvm_vcpu **out, struct hvm_vm *hvm, u32 id)
 {
 	struct hvm_vcpu *v = kalloc(hvm->owner, sizeof(*v));
 	bool borrowed;
+	hpa_t page;
 
 	if (!v)
 		return -ENOMEM;
@@ -287,6 +319,11 @@ static int vmx_vcpu_create(struct hvm_vcpu **out, struct hvm_vm *hvm, u32 id)
 		goto out_vcpu;
 	if (frame_alloc(hvm->owner, &v->vmcs))
 		goto out_fpu;
+	if (vmx_ctls.direct) {
+		if (frame_alloc(hvm->owner, &page))
+			goto out_vmcs;
+		v->page = phys_to_virt(page);
+	}
 	revision_set(v->vmcs);
 	vmx_vmcs_clear(v->vmcs);
 	borrowed = vmx_borrow(v);
@@ -294,6 +331,8 @@ static int vmx_vcpu_create(struct hvm_vcpu **out, struct hvm_vm *hvm, u32 id)
 	vmx_return(v, borrowed);
 	*out = v;
 	return 0;
+out_vmcs:
+	frame_free(hvm->owner, v->vmcs);
 out_fpu:
 	kfree(hvm->owner, v->fpu, fpu_area_size());
 out_vcpu:
@@ -305,6 +344,8 @@ static void vmx_vcpu_destroy(struct hvm_vcpu *v)
 {
 	struct pool_owner *owner = v->vm->owner;
 
+	if (v->page)
+		frame_free(owner, virt_to_phys(v->page));
 	frame_free(owner, v->vmcs);
 	kfree(owner, v->fpu, fpu_area_size());
 	kfree(owner, v, sizeof(*v));
@@ -459,6 +500,8 @@ const struct hvm_ops vmx_ops = {
 	.irq_window = vmx_irq_window,
 	.nmi_ready = vmx_nmi_ready,
 	.nmi_window = vmx_nmi_window,
+	.apic_page = vmx_apic_page,
+	.apic_update = vmx_apic_update,
 	.shadow_clear = vmx_shadow_clear,
 	.get_state = vmx_get_state,
 	.set_state = vmx_set_state,

@@ -8,9 +8,16 @@
 #include "arch/x86/fpu.h"
 #include "kernel/base/err.h"
 #include "kernel/base/str.h"
+#include "kernel/core/frames.h"
 
 #define DR7_GD BIT(13)
 #define VECTOR_DB 1
+
+/* Registers of the page, which lie 16 bytes apart. */
+#define APIC_ISR   (0x100 / 4)
+#define APIC_TMR   (0x180 / 4)
+#define APIC_IRR   (0x200 / 4)
+#define APIC_WORDS 8
 
 int vmx_inject(struct hvm_vcpu *v, const struct hvm_event *ev)
 {
@@ -39,10 +46,12 @@ bool vmx_nmi_ready(struct hvm_vcpu *v)
 	return !v->event && !(v->blocking & (VMX_BLOCKED_NMI | VMX_SHADOW));
 }
 
-static void windows_apply(struct hvm_vcpu *v)
+void vmx_windows_apply(struct hvm_vcpu *v)
 {
 	u64 proc = vmx_ctls.proc;
 
+	if (v->direct)
+		proc ^= VMX_PROC_CR8_LOAD | VMX_PROC_CR8_STORE | VMX_PROC_TPR_SHADOW;
 	if (v->windows & (VMX_WANT_IRQ | VMX_NMI_IS_SHADE))
 		proc |= VMX_PROC_IRQ_WINDOW;
 	if ((v->windows & (VMX_WANT_NMI | VMX_NMI_IS_SHADE)) == VMX_WANT_NMI)
@@ -53,7 +62,7 @@ static void windows_apply(struct hvm_vcpu *v)
 void vmx_irq_window(struct hvm_vcpu *v, bool on)
 {
 	v->windows = (u8)(on ? v->windows | VMX_WANT_IRQ : v->windows & ~VMX_WANT_IRQ);
-	windows_apply(v);
+	vmx_windows_apply(v);
 }
 
 /* Under an STI shadow an NMI window would open at once, though the NMI cannot be injected. */
@@ -63,7 +72,44 @@ void vmx_nmi_window(struct hvm_vcpu *v, bool on)
 	if (on)
 		v->windows |= (u8)(v->blocking & VMX_BLOCKED_STI ? VMX_WANT_NMI | VMX_NMI_IS_SHADE
 								 : VMX_WANT_NMI);
-	windows_apply(v);
+	vmx_windows_apply(v);
+}
+
+u32 *vmx_apic_page(struct hvm_vcpu *v)
+{
+	return v->page;
+}
+
+/* The highest vector of a queue of the page, 0: none. */
+static u64 highest(const u32 *queue)
+{
+	for (u32 i = APIC_WORDS; i-- > 0;)
+		if (queue[4 * i])
+			return 32 * i + 31 - (u32)__builtin_clz(queue[4 * i]);
+	return 0;
+}
+
+/* §30.1.1, §30.2.1: what the CPU took from the page, and what of it is for the hypervisor. */
+void vmx_apic_update(struct hvm_vcpu *v, bool direct)
+{
+	const u32 *tmr = v->page + APIC_TMR;
+
+	if (v->direct != direct) {
+		v->direct = direct;
+		vmwrite(VMCS_PROC2_CTL, vmx_ctls.proc2 | (direct ? VMX_PROC2_DIRECT : 0));
+		vmwrite(VMCS_MSR_BITMAP, virt_to_phys(v->vm->msr_bitmap[direct]));
+		vmx_windows_apply(v);
+	}
+	if (!direct)
+		return;
+	vmwrite(VMCS_GUEST_INTERRUPT, highest(v->page + APIC_ISR) << 8 | highest(v->page + APIC_IRR));
+	for (u32 i = 0; i < ARRAY_SIZE(v->eoi_exits); i++) {
+		u64 level = tmr[8 * i] | (u64)tmr[8 * i + 4] << 32;
+
+		if (v->eoi_exits[i] != level)
+			vmwrite(VMCS_EOI_EXIT + 2 * i, level);
+		v->eoi_exits[i] = level;
+	}
 }
 
 static void set_blocking(struct hvm_vcpu *v, u32 blocking)

@@ -70,7 +70,9 @@ static const struct row rows[] = {
 	[VMX_X_MONITOR] = { HVM_EXIT_UD, L },
 	[VMX_X_PAUSE] = { HVM_EXIT_PAUSE, L },
 	[VMX_X_MACHINE_CHECK] = { HVM_EXIT_ENTRY_FAIL, Q },
-	[42 ... 47] = { HVM_EXIT_UNKNOWN, Q },
+	[42 ... 44] = { HVM_EXIT_UNKNOWN, Q },
+	[VMX_X_EOI] = { HVM_EXIT_EOI, Q },
+	[46 ... 47] = { HVM_EXIT_UNKNOWN, Q },
 	[VMX_X_EPT_VIOLATION] = { HVM_EXIT_MEM, VMX_NEEDS_GPA | Q },
 	[49] = { HVM_EXIT_UNKNOWN, VMX_NEEDS_GPA | Q },
 	[VMX_X_INVEPT] = { HVM_EXIT_UD, L },
@@ -157,6 +159,8 @@ void vmx_translate(const struct vmx_exit_info *i, struct hvm_exit *x)
 		translate_cr(i->qual, x);
 	else if (row->code == HVM_EXIT_EXCEPTION)
 		translate_exception(i, x);
+	else if (row->code == HVM_EXIT_EOI)
+		x->u.eoi = (u8)i->qual;
 }
 
 u32 vmx_redeliver(const struct vmx_exit_info *i)

@@ -22,7 +22,7 @@ struct hvm_vm {
 	struct pool_owner *owner;
 	hpa_t root;
 	u64 eptp;
-	u8 *msr_bitmap;
+	u8 *msr_bitmap[2]; /* [1]: of vCPUs whose interrupts the CPU delivers */
 };
 
 /* Registers that neither the VMCS nor the FPU area holds: in the CPU while the vCPU is loaded. */
@@ -43,6 +43,9 @@ struct hvm_vcpu {
 	bool flush;	/* translations, before the next entry */
 	bool pdptes;	/* are to be read anew, when the guest uses any */
 	u8 windows;	/* VMX_WANT_* */
+	bool direct;	/* the CPU delivers interrupts from the page */
+	u32 *page;	/* NULL: it cannot */
+	u64 eoi_exits[4]; /* vectors */
 	u32 blocking;	/* guest interruptibility as of the last exit */
 	u32 event;	/* for the next entry, 0: none */
 	u32 event_error;
@@ -144,6 +147,10 @@ void vmx_nmi_window(struct hvm_vcpu *v, bool on);
 void vmx_shadow_clear(struct hvm_vcpu *v);
 void vmx_get_state(struct hvm_vcpu *v, struct hvm_state *out);
 int vmx_set_state(struct hvm_vcpu *v, const struct hvm_state *in);
+u32 *vmx_apic_page(struct hvm_vcpu *v);
+void vmx_apic_update(struct hvm_vcpu *v, bool direct);
+/* vmx_windows_apply() - the first control word; v's VMCS is current. */
+void vmx_windows_apply(struct hvm_vcpu *v);
 /* vmx_event_entry() - before an entry, when v->event is not 0. */
 void vmx_event_entry(struct hvm_vcpu *v);
 /* vmx_event_exit() - after an exit that vmx_event_matters(): what was being delivered, and whose

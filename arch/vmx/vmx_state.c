@@ -146,14 +146,14 @@ void vmx_vcpu_reset(struct hvm_vcpu *v, struct hvm_regs *regs)
 	vmwrite(VMCS_LINK, ~0ull);
 	vmwrite(VMCS_GUEST_DR7, DR7_RESET);
 	vmwrite(VMCS_GUEST_PAT, PAT_RESET);
-	vmwrite(VMCS_PROC_CTL, vmx_ctls.proc);
+	v->windows = 0;
+	vmx_windows_apply(v);
 	vmx_return(v, borrowed);
 	reset_segments(v);
 	vmx_set_sys(v, HVM_EFER, 0);
 	vmx_set_sys(v, HVM_CR4, 0);
 	vmx_set_sys(v, HVM_CR0, CR0_CD | CR0_NW | CR0_ET);
 	v->event = 0;
-	v->windows = 0;
 	v->blocking = 0;
 	v->cr2 = v->cr8 = 0;
 	v->dr6 = DR6_RESET;

@@ -35,7 +35,8 @@ static int build_lapic(struct pc *pc, u32 i)
 				      .tsc_deadline = (r.ecx & CPUID1_ECX_TSC_DEADLINE) != 0,
 				      .maxphyaddr = vm->policy->maxphyaddr,
 				      .tsc_khz = tsc_khz(),
-				      .apic_khz = MACHINE_APIC_KHZ };
+				      .apic_khz = MACHINE_APIC_KHZ,
+				      .page = vm->ops->apic_page(vm->vcpu[i]->hv) };
 	l->pc = pc;
 	l->vcpu = vm->vcpu[i];
 	timer_init(&l->timer, pc_lapic_timer, l);

@@ -29,7 +29,7 @@ static void uart_reset(void *state)
 	pc->rx_count = 0;
 }
 
-static const struct vdev_ops lapic_ops = { .reset = lapic_reset, .resume = vlapic_resume };
+static const struct vdev_ops lapic_ops = { lapic_reset, vlapic_quiesce, vlapic_resume };
 static const struct vdev_ops pic_ops = { .reset = pic_reset, .resume = vpic_resume };
 static const struct vdev_ops ioapic_ops = { .reset = vioapic_reset, .resume = vioapic_resume };
 static const struct vdev_ops pit_ops = { .reset = vpit_reset, .resume = vpit_resume };

@@ -193,26 +193,72 @@ static bool extint_on(struct vlapic *v)
 					   (u32)APIC_EXTINT << 8;
 }
 
-static HOT int vlapic_pending(void *lapic)
+/* By the fields: 0 for the 8259, whose vector ack() asks for, or the highest that may come. */
+static int look(struct vlapic *v)
 {
-	struct vlapic *v = lapic;
 	int vector;
 
-	/* Asked before each entry, and this is nearly always the answer. */
-	if (likely(!(atomic_load_relaxed(&v->attention) | atomic_load_relaxed(&v->irr_sum))))
-		return -1;
 	if (atomic_load_relaxed(&v->attention)) {
 		if (atomic_load_relaxed(&v->attention) & VLAPIC_ATT_TIMER) {
 			atomic_and(&v->attention, ~(u32)VLAPIC_ATT_TIMER);
 			vlapic_timer_check(v);
 		}
 		if (extint_on(v))
-			return 0; /* ack() asks the 8259 which vector it is */
+			return 0;
 	}
-	vector = vlapic_highest_irr(v);
+	vector = vlapic_direct(v) ? -1 : vlapic_highest_irr(v);
 	if (vector < 0 || ((u32)vector & 0xf0) <= (v->ppr & 0xf0) || unlikely(!vlapic_hw_on(v)))
 		return -1;
 	return vector;
+}
+
+/* The CPU's page first: an update is due when the mode changed or something was posted. */
+static NOINLINE int pending_page(struct vlapic *v)
+{
+	bool update = atomic_load_relaxed(&v->attention) & VLAPIC_ATT_PAGE;
+	int vector = look(v);
+
+	atomic_and(&v->attention, ~(u32)VLAPIC_ATT_PAGE);
+	if (vlapic_direct(v)) {
+		if (update)
+			vlapic_page_write(v);
+		update |= vlapic_page_post(v);
+	}
+	return update ? IRQCHIP_UPDATE : vector;
+}
+
+static HOT int vlapic_pending(void *lapic)
+{
+	struct vlapic *v = lapic;
+
+	/* Asked before each entry, and this is nearly always the answer. */
+	if (likely(!(atomic_load_relaxed(&v->attention) | atomic_load_relaxed(&v->irr_sum))))
+		return -1;
+	return v->cfg.page ? pending_page(v) : look(v);
+}
+
+static bool vlapic_wakes(void *lapic)
+{
+	struct vlapic *v = lapic;
+	int vector = look(v);
+
+	if (vector >= 0 || !vlapic_direct(v))
+		return vector >= 0;
+	vlapic_quiesce(v);
+	vector = vlapic_highest_irr(v);
+	return vector >= 0 && ((u32)vector & 0xf0) > (v->ppr & 0xf0);
+}
+
+static bool vlapic_is_direct(void *lapic)
+{
+	return vlapic_direct(lapic);
+}
+
+static void vlapic_cpu_eoi(void *lapic, u8 vector)
+{
+	struct vlapic *v = lapic;
+
+	v->env.eoi(v->env.ctx, vector);
 }
 
 static HOT u8 vlapic_ack(void *lapic)
@@ -222,7 +268,7 @@ static HOT u8 vlapic_ack(void *lapic)
 	u32 i;
 	u64 bit;
 
-	if (likely(!extint_on(v)))
+	if (likely(!extint_on(v)) && !vlapic_direct(v))
 		vector = vlapic_highest_irr(v);
 	if (unlikely(vector < 0)) /* the line fell since pending(): the 8259 answers spurious */
 		return v->env.extint_ack(v->env.ctx);
@@ -259,6 +305,13 @@ static gpa_t vlapic_mmio_base(void *lapic)
 	return v->base & ~(PAGE_SIZE - 1);
 }
 
+/* Before the next entry the page is written anew, or left. */
+void vlapic_page_stale(struct vlapic *v)
+{
+	if (v->cfg.page)
+		atomic_or(&v->attention, (u32)VLAPIC_ATT_PAGE);
+}
+
 /* Everything but the ID, the base and the wires, Intel SDM vol. 3 §11.4.7.1. */
 void vlapic_reset_regs(struct vlapic *v)
 {
@@ -284,6 +337,7 @@ void vlapic_reset_regs(struct vlapic *v)
 	v->dcr = 0;
 	v->deadline = 0;
 	vlapic_update_ppr(v);
+	vlapic_page_stale(v);
 }
 
 static void vlapic_reset(void *lapic, bool init)
@@ -298,6 +352,9 @@ static void vlapic_reset(void *lapic, bool init)
 
 const struct irqchip_ops vlapic_irqchip = {
 	.pending = vlapic_pending,
+	.wakes = vlapic_wakes,
+	.direct = vlapic_is_direct,
+	.eoi = vlapic_cpu_eoi,
 	.ack = vlapic_ack,
 	.tpr = vlapic_tpr,
 	.set_tpr = vlapic_set_tpr,
@@ -357,6 +414,15 @@ static bool state_valid(const struct vlapic *v)
 	return !(v->svr & ~0x3ffu) && !(v->dcr & ~0xbu) && !((v->esr | v->esr_pending) & ~0xe0u);
 }
 
+void vlapic_quiesce(void *lapic)
+{
+	struct vlapic *v = lapic;
+
+	/* What is to be written yet is in the fields. */
+	if (vlapic_direct(v) && !(atomic_load_relaxed(&v->attention) & VLAPIC_ATT_PAGE))
+		vlapic_page_read(v);
+}
+
 int vlapic_resume(void *lapic)
 {
 	struct vlapic *v = lapic;
@@ -370,6 +436,7 @@ int vlapic_resume(void *lapic)
 		atomic_or(&v->irr_sum, v->irr[i] ? 1u << i : 0u);
 	}
 	vlapic_update_ppr(v);
+	vlapic_page_stale(v);
 	vlapic_timer_hint(v);
 	return 0;
 }

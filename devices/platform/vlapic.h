@@ -72,6 +72,7 @@ struct vlapic_config {
 	u8 maxphyaddr;
 	u64 tsc_khz;	/* guest TSC */
 	u64 apic_khz;	/* timer input clock, < 2^24 as tsc_khz */
+	u32 *page;	/* from which the CPU delivers in x2APIC mode; NULL: we do (hvm_ops.apic_page) */
 };
 
 /* Letters: (a) any CPU, atomically; (r) written by its own CPU, read by others. */
@@ -100,6 +101,7 @@ struct vlapic {
 };
 
 #define VLAPIC_ATT_TIMER  BIT(0) /* look at the timer */
+#define VLAPIC_ATT_PAGE	  BIT(2) /* the page does not say what the fields do, or x2APIC mode came or went */
 #define VLAPIC_ATT_EXTINT BIT(1) /* the 8259 drives its line (LINT0) */
 
 /** vlapic_init() - power-on state. cfg->id < 255. */
@@ -136,6 +138,9 @@ enum vlapic_action vlapic_lint(struct vlapic *v, unsigned pin, bool level);
 
 /** vlapic_timer_hint() - a deadline given to arm() may be due; then kick. Context: any CPU. */
 void vlapic_timer_hint(struct vlapic *v);
+
+/** vlapic_quiesce() - the vCPU is parked: make the fields true. */
+void vlapic_quiesce(void *lapic);
 
 /** vlapic_resume() - check loaded state and make it run: -EINVAL for what no guest can make. */
 int MUST_CHECK vlapic_resume(void *lapic);

@@ -31,6 +31,12 @@ static inline bool vlapic_is_x2(const struct vlapic *v)
 	return (atomic_load_relaxed(&v->base) & APIC_BASE_X2APIC) != 0;
 }
 
+/* In this mode TPR, ISR and what was taken over of the IRR are in the CPU's page. */
+static inline bool vlapic_direct(const struct vlapic *v)
+{
+	return v->cfg.page && vlapic_is_x2(v);
+}
+
 /* Highest bit set of four words, given which words to look at; -1 for none. */
 static inline int vlapic_top(const u64 *w, u32 sum)
 {
@@ -47,7 +53,13 @@ void vlapic_update_ppr(struct vlapic *v);
 void vlapic_eoi(struct vlapic *v);
 void vlapic_error(struct vlapic *v, u32 bit);
 void vlapic_reset_regs(struct vlapic *v);
+void vlapic_page_stale(struct vlapic *v);
 int vlapic_highest_irr(struct vlapic *v);
+
+/* vlapic_page.c */
+void vlapic_page_write(struct vlapic *v);
+bool vlapic_page_post(struct vlapic *v);
+void vlapic_page_read(struct vlapic *v);
 
 /* vlapic_timer.c */
 void vlapic_timer_check(struct vlapic *v);

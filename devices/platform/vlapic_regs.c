@@ -332,6 +332,8 @@ static bool write_base(struct vlapic *v, u64 value)
 	value = (value & ~APIC_BASE_BSP) | (old & APIC_BASE_BSP);
 	if (x2 && !(old & APIC_BASE_X2APIC))
 		v->icr &= MASK(31, 0); /* the destination has another format now */
+	if (x2 != !!(old & APIC_BASE_X2APIC))
+		vlapic_page_stale(v);
 	atomic_store_relaxed(&v->base, value);
 	if (!en && (old & APIC_BASE_ENABLE))
 		vlapic_reset_regs(v);
@@ -382,6 +384,7 @@ HOT bool vlapic_rdmsr(void *lapic, u32 msr, u64 *value)
 			*value = v->icr;
 			return true;
 		}
+		vlapic_quiesce(v);
 		if (!read_reg(v, msr - MSR_X2APIC_FIRST, &low))
 			return false;
 		*value = low;

@@ -21,6 +21,7 @@ static const char *const exit_names[HVM_EXIT_CODES] = {
 	[HVM_EXIT_RDPMC] = "rdpmc",	[HVM_EXIT_UD] = "ud",
 	[HVM_EXIT_EXCEPTION] = "exception", [HVM_EXIT_IRQ_WINDOW] = "irq_window",
 	[HVM_EXIT_NMI_WINDOW] = "nmi_window", [HVM_EXIT_TASK_SWITCH] = "task_switch",
+	[HVM_EXIT_EOI] = "eoi",
 	[HVM_EXIT_SHUTDOWN] = "shutdown", [HVM_EXIT_ENTRY_FAIL] = "entry_fail",
 	[HVM_EXIT_UNKNOWN] = "unknown",
 };

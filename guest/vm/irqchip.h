@@ -33,13 +33,22 @@ struct apic_msg {
 	u8 vector;
 };
 
+/* pending(): the page that the CPU delivers from has changed, hvm_ops.apic_update() is due. */
+#define IRQCHIP_UPDATE (-2)
+
 /*
  * Per-vCPU controller (the local APIC plus the 8259's line into it). Called on the vCPU's
  * own CPU with no lock held, except post().
  */
 struct irqchip_ops {
-	/* pending() - highest vector the guest should take now, or -1. Does not change state. */
+	/* pending() - highest vector that is to be injected now, or -1, or IRQCHIP_UPDATE. */
 	int (*pending)(void *lapic);
+	/* wakes() - would an interrupt end HLT now? */
+	bool (*wakes)(void *lapic);
+	/* direct() - the CPU is to deliver from its page; called after IRQCHIP_UPDATE. */
+	bool (*direct)(void *lapic);
+	/* eoi() - the CPU has ended this level-triggered vector. */
+	void (*eoi)(void *lapic, u8 vector);
 	/* ack() - the vector pending() named is being delivered: IRR -> ISR (or 8259 INTA).
 	 * Returns the vector to inject (the 8259 may say a spurious one). */
 	u8 (*ack)(void *lapic);

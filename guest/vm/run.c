@@ -85,6 +85,12 @@ static enum exit_result exit_exception(struct vcpu *v)
 			      x->u.exception.error);
 }
 
+static enum exit_result exit_eoi(struct vcpu *v)
+{
+	v->irq_ops->eoi(v->lapic, v->exit.u.eoi);
+	return EXIT_RETRY;
+}
+
 static enum exit_result exit_task_switch(struct vcpu *v)
 {
 	vm_fail(v->vm, v, "hardware task switch, which no supported guest uses");
@@ -127,6 +133,7 @@ static const exit_handler handlers[HVM_EXIT_CODES] = {
 	[HVM_EXIT_EXCEPTION] = exit_exception,
 	[HVM_EXIT_IRQ_WINDOW] = exit_irq_window,
 	[HVM_EXIT_NMI_WINDOW] = exit_nmi_window,
+	[HVM_EXIT_EOI] = exit_eoi,
 	[HVM_EXIT_TASK_SWITCH] = exit_task_switch,
 	[HVM_EXIT_SHUTDOWN] = exit_shutdown,
 	[HVM_EXIT_ENTRY_FAIL] = exit_entry_fail,
@@ -188,7 +195,7 @@ static void serve_requests(struct vcpu *v)
 static bool wakes_up(struct vcpu *v)
 {
 	if (v->state == VCPU_HALTED && (v->nmi_pending || ((v->regs.rflags & RFLAGS_IF) &&
-							   v->irq_ops->pending(v->lapic) >= 0)))
+							   v->irq_ops->wakes(v->lapic))))
 		v->state = VCPU_RUN;
 	return v->state == VCPU_RUN;
 }
@@ -205,10 +212,16 @@ static void deliver_nmi(struct vcpu *v, const struct hvm_ops *ops)
 	}
 }
 
-static void deliver_interrupt(struct vcpu *v, const struct hvm_ops *ops)
+static void deliver_interrupt(struct vcpu *v, const struct hvm_ops *ops, int vector)
 {
 	struct hvm_event ev = { .type = HVM_EVENT_INTR };
 
+	while (unlikely(vector == IRQCHIP_UPDATE)) {
+		ops->apic_update(v->hv, v->irq_ops->direct(v->lapic));
+		vector = v->irq_ops->pending(v->lapic);
+	}
+	if (vector < 0)
+		return;
 	if (ops->irq_ready(v->hv, &v->regs)) {
 		ev.vector = v->irq_ops->ack(v->lapic);
 		trace(TRACE_INJECT, vcpu_trace_id(v), ev.vector, v->regs.rip);
@@ -246,6 +259,7 @@ HOT enum sched_result vcpu_run(struct sched_entity *e)
 	struct vcpu *v = container_of(e, struct vcpu, sched);
 	const struct hvm_ops *ops = v->vm->ops;
 	struct pcpu *cpu = this_cpu();
+	int vector;
 
 	load(cpu, v);
 	for (;;) {
@@ -257,8 +271,9 @@ HOT enum sched_result vcpu_run(struct sched_entity *e)
 			return SCHED_BLOCK;
 		if (unlikely(v->nmi_pending))
 			deliver_nmi(v, ops);
-		if (unlikely(v->irq_ops->pending(v->lapic) >= 0))
-			deliver_interrupt(v, ops);
+		vector = v->irq_ops->pending(v->lapic);
+		if (unlikely(vector != -1))
+			deliver_interrupt(v, ops, vector);
 		ops->run(v->hv, &v->regs, &cpu->kick, &v->exit);
 		v->exits[v->exit.code]++;
 		trace(TRACE_EXIT, vcpu_trace_id(v), v->exit.code, v->regs.rip);

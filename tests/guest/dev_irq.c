@@ -417,3 +417,13 @@ TEST(serial_loopback)
 	CHECK_EQ(inb(COM1 + 6) & 0xf0, 0x90);
 	outb(COM1 + 4, mcr);
 }
+
+/* ---- x2APIC: no way back, so last --------------------------------------------------------- */
+
+TEST(x2apic_level)
+{
+	SKIP_IF(!(cpuid(1, 0).ecx >> 21 & 1), "no x2APIC");
+	apic_x2_enable();
+	test_ioapic_level();
+	test_pic_delivers_pit();
+}

@@ -497,6 +497,21 @@ TEST(x2apic)
 	release(n);
 }
 
+/* The same queues, which the CPU itself may serve in this mode. */
+TEST(x2apic_queues)
+{
+	SKIP_IF(!apic_x2(), "no x2APIC");
+	test_priority_order();
+	test_tpr_holds_back();
+	test_nesting();
+	test_self_shorthands();
+	write_cr8(3);
+	CHECK_EQ(apic_read(APIC_TPR), 0x30);
+	apic_write(APIC_TPR, 0x40);
+	CHECK_EQ(read_cr8(), 4);
+	write_cr8(0);
+}
+
 TEST(x2apic_timer)
 {
 	SKIP_IF(!apic_x2(), "no x2APIC");

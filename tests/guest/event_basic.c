@@ -299,6 +299,62 @@ TEST(nmi_wakes_halt_with_if_clear)
 	trap_set(VEC_NMI, NULL);
 }
 
+static u32 nmi_stop, nmi_target;
+static u64 nmi_rip;
+
+static void nmi_count(struct trap_frame *f)
+{
+	nmi_rip = f->rip;
+	seen++;
+}
+
+static void nmi_sender(void *arg)
+{
+	(void)arg;
+	while (!atomic_load_acquire(&nmi_stop)) {
+		apic_icr(nmi_target, ICR_NMI | ICR_ASSERT);
+		wait_us(20);
+	}
+	atomic_store_release(&nmi_stop, 2);
+}
+
+/* NMIs from outside while the shadows of STI and MOV SS come and go: none is lost or fatal. */
+TEST(nmi_and_shadows)
+{
+	u64 at;
+	u32 n;
+
+	SKIP_IF(boot_cpus() < 2, "one processor");
+	trap_set(VEC_NMI, nmi_count);
+	nmi_target = apic_id();
+	seen = 0;
+	CHECK(smp_start(1, nmi_sender, NULL));
+	for (n = 0; n < 20000000 && seen < 30; n++) {
+		__asm__ volatile("sti; nop; cli; sti; cpuid; cli; movl %%ss, %%eax; sti;"
+				 "movl %%eax, %%ss; nop; cli"
+				 :
+				 : "a"(0)
+				 : "rbx", "rcx", "rdx", "memory");
+	}
+	atomic_store_release(&nmi_stop, 1);
+	while (atomic_load_acquire(&nmi_stop) != 2)
+		pause();
+	CHECK(seen >= 30);
+	wait_us(100);
+	n = seen;
+	apic_icr(apic_id(), ICR_NMI | ICR_ASSERT);
+	wait_us(100);
+	CHECK_EQ(seen, n + 1);
+	/* Sent from the shadow itself, it comes behind the instruction that sent it. */
+	__asm__ volatile("sti; movl %%eax, (%%rdx); 1: nop; cli; lea 1b(%%rip), %%rax"
+			 : "=a"(at)
+			 : "a"(ICR_NMI | ICR_ASSERT), "d"(APIC_BASE + APIC_ICR)
+			 : "memory");
+	CHECK_EQ(seen, n + 2);
+	CHECK(nmi_rip == at || boot_lax_cpu());
+	trap_set(VEC_NMI, NULL);
+}
+
 /* ---- user mode --------------------------------------------------------------------------- */
 
 static u8 user_stack[512] ALIGNED(16);

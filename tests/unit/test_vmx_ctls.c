@@ -39,31 +39,54 @@
 
 static char why[128];
 
+/* Desktop parts came without what virtualises the local APIC, and at first without more. */
+#define P2_SANDY_DESKTOP (P2_NEHALEM | BIT(7))
+#define P2_APICV	 (BIT(8) | BIT(9))
+
+/* What may differ between those that fit. */
+#define AD	BIT(0)
+#define G1	BIT(1) /* 1 GiB pages */
+#define PLE	BIT(2)
+#define INVPCID BIT(3)
+#define DIRECT	BIT(4) /* interrupts delivered by the CPU */
+
 static const struct {
 	const char *name;
 	struct vmx_msrs msrs;
 	const char *refused; /* NULL: fit */
-	bool ad, page_1g, pause_loop, invpcid;
+	u64 has;
 } table[] = {
 	{ "Nehalem", MACHINE(PIN_NEHALEM, P2_NEHALEM, EPT_NEHALEM),
-	  "VMX without unrestricted guest", false, false, false, false },
-	{ "Westmere", MACHINE(PIN_NEHALEM, P2_WESTMERE, EPT_WESTMERE), NULL, false, true, true,
-	  false },
-	{ "Sandy Bridge", MACHINE(PIN_NEHALEM, P2_WESTMERE, EPT_WESTMERE), NULL, false, true, true,
-	  false },
-	{ "Ivy Bridge", MACHINE(PIN_IVYBRIDGE, P2_IVY, EPT_WESTMERE), NULL, false, true, true,
-	  false },
-	{ "Haswell", MACHINE(PIN_IVYBRIDGE, P2_HASWELL, EPT_HASWELL), NULL, true, true, true,
-	  true },
-	{ "Skylake", MACHINE(PIN_IVYBRIDGE, P2_SKYLAKE, EPT_HASWELL), NULL, true, true, true,
-	  true },
-	{ "Ice Lake", MACHINE(PIN_IVYBRIDGE, P2_ICELAKE, EPT_HASWELL | BIT(22)), NULL, true, true,
-	  true, true },
+	  "VMX without unrestricted guest", 0 },
+	{ "Westmere-EP", MACHINE(PIN_NEHALEM, P2_WESTMERE, EPT_WESTMERE), NULL, G1 | PLE },
+	{ "Sandy Bridge", MACHINE(PIN_NEHALEM, P2_SANDY_DESKTOP, EPT_NEHALEM), NULL, 0 },
+	{ "Sandy Bridge-EP", MACHINE(PIN_NEHALEM, P2_WESTMERE, EPT_WESTMERE), NULL, G1 | PLE },
+	{ "Ivy Bridge-EP", MACHINE(PIN_IVYBRIDGE, P2_IVY, EPT_WESTMERE), NULL, G1 | PLE | DIRECT },
+	{ "Skylake-SP", MACHINE(PIN_IVYBRIDGE, P2_SKYLAKE, EPT_HASWELL), NULL,
+	  AD | G1 | PLE | INVPCID | DIRECT },
+	{ "Haswell", MACHINE(PIN_NEHALEM, P2_HASWELL & ~P2_APICV, EPT_HASWELL), NULL,
+	  AD | G1 | PLE | INVPCID },
+	{ "Haswell-EP", MACHINE(PIN_IVYBRIDGE, P2_HASWELL, EPT_HASWELL), NULL,
+	  AD | G1 | PLE | INVPCID | DIRECT },
+	{ "Broadwell-EP", MACHINE(PIN_IVYBRIDGE, P2_HASWELL | BIT(16) | BIT(17) | BIT(18),
+				  EPT_HASWELL), NULL, AD | G1 | PLE | INVPCID | DIRECT },
+	{ "Skylake", MACHINE(PIN_NEHALEM, P2_SKYLAKE & ~(P2_APICV | BIT(25)), EPT_HASWELL), NULL,
+	  AD | G1 | PLE | INVPCID },
+	{ "Goldmont", MACHINE(PIN_IVYBRIDGE, (P2_HASWELL & ~BIT(12)) | BIT(16), EPT_HASWELL), NULL,
+	  AD | G1 | PLE | DIRECT },
+	{ "Ice Lake-SP", MACHINE(PIN_IVYBRIDGE, P2_ICELAKE, EPT_HASWELL | BIT(22)), NULL,
+	  AD | G1 | PLE | INVPCID | DIRECT },
+	{ "Alder Lake", MACHINE(PIN_IVYBRIDGE, P2_ICELAKE | BIT(26), EPT_HASWELL | BIT(22)), NULL,
+	  AD | G1 | PLE | INVPCID | DIRECT },
 	/* Tertiary controls (bit 17 of the first word) and five-level EPT came here. */
 	{ "Sapphire Rapids",
-	  MACHINE(PIN_IVYBRIDGE, P2_ICELAKE | BIT(23) | BIT(28), EPT_HASWELL | BIT(7)), NULL, true,
-	  true, true, true },
+	  MACHINE(PIN_IVYBRIDGE, P2_ICELAKE | BIT(23) | BIT(28), EPT_HASWELL | BIT(7)), NULL,
+	  AD | G1 | PLE | INVPCID | DIRECT },
+	/* KVM's own nested VMX has neither pause-loop exiting nor, without APICv, its words. */
+	{ "nested KVM", MACHINE(PIN_NEHALEM, P2_HASWELL & ~(P2_APICV | BIT(10)), EPT_HASWELL), NULL,
+	  AD | G1 | INVPCID },
 };
+#define SKYLAKE_SP 5
 
 /* What any VM entry checks first: SDM vol. 3 §27.2.1.1. */
 static void check_allowed(u32 word, u64 msr)
@@ -91,10 +114,11 @@ TEST(test_generations)
 		check_allowed(c.proc2, m->proc2);
 		check_allowed(c.exit, m->exit);
 		check_allowed(c.entry, m->entry);
-		CHECK_EQ(c.ept_ad, table[i].ad);
-		CHECK_EQ(c.ept_1g, table[i].page_1g);
-		CHECK_EQ(c.pause_loop, table[i].pause_loop);
-		CHECK_EQ((c.proc2 & VMX_PROC2_INVPCID) != 0, table[i].invpcid);
+		CHECK_EQ((c.ept_ad ? AD : 0) | (c.ept_1g ? G1 : 0) | (c.pause_loop ? PLE : 0) |
+				 (c.proc2 & VMX_PROC2_INVPCID ? INVPCID : 0) |
+				 (c.direct ? DIRECT : 0),
+			 table[i].has);
+		CHECK_EQ(c.proc2 & VMX_PROC2_DIRECT, 0); /* by mode of the local APIC */
 		CHECK(c.vpid && c.preemption_timer && c.invept_one && c.invvpid_one);
 		CHECK_EQ(c.timer_shift, 5);
 	}
@@ -105,7 +129,7 @@ TEST(test_nothing_else)
 {
 	struct vmx_ctls c;
 
-	CHECK_EQ(vmx_ctls_compute(&table[5].msrs, &c, why, sizeof(why)), 0);
+	CHECK_EQ(vmx_ctls_compute(&table[SKYLAKE_SP].msrs, &c, why, sizeof(why)), 0);
 	CHECK_EQ(c.proc & (VMX_PROC_IRQ_WINDOW | VMX_PROC_NMI_WINDOW | VMX_PROC_INVLPG |
 			   VMX_PROC_RDTSC | VMX_PROC_CR3_LOAD | VMX_PROC_MOV_DR | VMX_PROC_MTF), 0);
 	CHECK_EQ(c.proc2 & ~(VMX_PROC2_EPT | VMX_PROC2_RDTSCP | VMX_PROC2_VPID | VMX_PROC2_WBINVD |
@@ -129,7 +153,7 @@ TEST(test_each_feature)
 {
 	for (u32 n = 0; n < VMX_FEATURES; n++) {
 		const struct hvm_feature *f = &vmx_features[n];
-		struct vmx_msrs m = table[5].msrs;
+		struct vmx_msrs m = table[SKYLAKE_SP].msrs;
 		u64 *const words[] = { &m.pin, &m.proc, &m.proc2, &m.exit, &m.entry, &m.ept_vpid };
 		struct vmx_ctls c;
 		int rc;
@@ -147,24 +171,47 @@ TEST(test_each_feature)
 /* A control without its true MSR exits always. */
 TEST(test_forced)
 {
-	struct vmx_msrs m = table[5].msrs;
+	struct vmx_msrs m = table[SKYLAKE_SP].msrs;
 	struct vmx_ctls c;
 
 	m.proc = PROC_DEFAULT1;
 	CHECK_EQ(vmx_ctls_compute(&m, &c, why, sizeof(why)), -ENOTSUP);
 	CHECK_STR(why, "VMX with CR3 exiting that cannot be switched off");
-	m = table[5].msrs;
+	m = table[SKYLAKE_SP].msrs;
 	m.entry &= ~(VMX_ENTRY_IA32E << 32);
 	CHECK_EQ(vmx_ctls_compute(&m, &c, why, sizeof(why)), -ENOTSUP);
 	CHECK_STR(why, "VMX without 64-bit guests");
-	m = table[5].msrs;
+	m = table[SKYLAKE_SP].msrs;
 	m.basic |= BIT(48);
 	CHECK_EQ(vmx_ctls_compute(&m, &c, why, sizeof(why)), -ENOTSUP);
 }
 
+/* Virtual interrupts need all three controls, the TPR shadow, and CR8 exits that can be off. */
+TEST(test_direct)
+{
+	static const u64 one[] = { BIT(4), BIT(8), BIT(9) };
+	struct vmx_msrs m;
+	struct vmx_ctls c;
+
+	for (size_t i = 0; i < sizeof(one) / sizeof(one[0]); i++) {
+		m = table[SKYLAKE_SP].msrs;
+		m.proc2 &= ~(one[i] << 32);
+		CHECK_EQ(vmx_ctls_compute(&m, &c, why, sizeof(why)), 0);
+		CHECK(!c.direct);
+	}
+	m = table[SKYLAKE_SP].msrs;
+	m.proc &= ~(BIT(21) << 32);
+	CHECK_EQ(vmx_ctls_compute(&m, &c, why, sizeof(why)), 0);
+	CHECK(!c.direct && c.absent);
+	m = table[SKYLAKE_SP].msrs;
+	m.proc |= BIT(19);
+	CHECK_EQ(vmx_ctls_compute(&m, &c, why, sizeof(why)), 0);
+	CHECK(!c.direct && (c.proc & BIT(19)));
+}
+
 TEST(test_no_invvpid)
 {
-	struct vmx_msrs m = table[5].msrs;
+	struct vmx_msrs m = table[SKYLAKE_SP].msrs;
 	struct vmx_ctls c;
 
 	m.ept_vpid &= MASK(31, 0);
@@ -175,4 +222,4 @@ TEST(test_no_invvpid)
 
 UNIT_MAIN({ "generations", test_generations }, { "nothing_else", test_nothing_else },
 	  { "penryn", test_penryn }, { "each_feature", test_each_feature },
-	  { "forced", test_forced }, { "no_invvpid", test_no_invvpid })
+	  { "forced", test_forced }, { "direct", test_direct }, { "no_invvpid", test_no_invvpid })
