@@ -74,7 +74,7 @@ enum hvm_exit_code {
 	HVM_EXIT_EXCEPTION,  /* an intercepted exception: u.exception */
 	HVM_EXIT_IRQ_WINDOW, /* requested by irq_window(): the guest can take an interrupt */
 	HVM_EXIT_NMI_WINDOW, /* requested by nmi_window() */
-	HVM_EXIT_EOI,	     /* apic_update(): the guest ended the interrupt u.eoi, level triggered */
+	HVM_EXIT_EOI,	     /* apic_update(): the guest ended a level-triggered one, u.eoi */
 	HVM_EXIT_TASK_SWITCH,
 	HVM_EXIT_SHUTDOWN,   /* triple fault */
 	HVM_EXIT_ENTRY_FAIL, /* the CPU refused the guest state: exit_raw() for the dump */

@@ -102,7 +102,8 @@ void vmx_apic_update(struct hvm_vcpu *v, bool direct)
 	}
 	if (!direct)
 		return;
-	vmwrite(VMCS_GUEST_INTERRUPT, highest(v->page + APIC_ISR) << 8 | highest(v->page + APIC_IRR));
+	vmwrite(VMCS_GUEST_INTERRUPT,
+		highest(v->page + APIC_ISR) << 8 | highest(v->page + APIC_IRR));
 	for (u32 i = 0; i < ARRAY_SIZE(v->eoi_exits); i++) {
 		u64 level = tmr[8 * i] | (u64)tmr[8 * i + 4] << 32;
 

@@ -72,7 +72,7 @@ struct vlapic_config {
 	u8 maxphyaddr;
 	u64 tsc_khz;	/* guest TSC */
 	u64 apic_khz;	/* timer input clock, < 2^24 as tsc_khz */
-	u32 *page;	/* from which the CPU delivers in x2APIC mode; NULL: we do (hvm_ops.apic_page) */
+	u32 *page;	/* the CPU delivers from it in x2APIC mode (hvm_ops.apic_page), or NULL */
 };
 
 /* Letters: (a) any CPU, atomically; (r) written by its own CPU, read by others. */
@@ -101,7 +101,7 @@ struct vlapic {
 };
 
 #define VLAPIC_ATT_TIMER  BIT(0) /* look at the timer */
-#define VLAPIC_ATT_PAGE	  BIT(2) /* the page does not say what the fields do, or x2APIC mode came or went */
+#define VLAPIC_ATT_PAGE	  BIT(2) /* x2APIC mode came or went, or the page is older than the fields */
 #define VLAPIC_ATT_EXTINT BIT(1) /* the 8259 drives its line (LINT0) */
 
 /** vlapic_init() - power-on state. cfg->id < 255. */

@@ -621,7 +621,8 @@ TEST(page_saved)
 }
 
 UNIT_MAIN({ "page_by_mode", page_by_mode }, { "page_queues", page_queues },
-	  { "page_saved", page_saved }, { "reset_values", reset_values }, { "base_transitions", base_transitions },
+	  { "page_saved", page_saved },
+	  { "reset_values", reset_values }, { "base_transitions", base_transitions },
 	  { "x2_register_faults", x2_register_faults }, { "priorities", priorities },
 	  { "level_eoi_broadcast", level_eoi_broadcast }, { "ipis", ipis },
 	  { "destinations", destinations }, { "message_kinds", message_kinds },
