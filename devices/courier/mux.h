@@ -9,7 +9,7 @@
 #include "devices/courier/frame.h"
 #include "guest/migrate/channel.h"
 
-#define COURIER_CHANNELS 2u
+#define COURIER_CHANNELS 4u
 
 struct courier_env {
 	void *ctx;

@@ -3,6 +3,7 @@
  * The courier's ports: a virtio-console between the guest with role = courier and the hypervisor.
  * vCPUs fill and drain rings under the VM's lock; all that is behind them runs on the boot CPU.
  */
+#include "devices/courier/mux.h"
 #include "devices/platform/pc.h"
 #include "devices/platform/pc_virtio.h"
 #include "devices/virtio/virtio_console.h"
@@ -52,6 +53,9 @@ struct pc_courier {
 
 /* The one that runs; boot CPU. */
 static struct pc_courier *courier;
+
+/* Its channels, which outlive it: who uses them learns that it is gone. NULL: there was none. */
+static struct courier_mux *mux;
 
 static void post(void)
 {
@@ -158,6 +162,58 @@ static void ctl_write(const char *text, size_t len)
 
 static const struct console_remote ctl_remote = { ctl_read, ctl_room, ctl_write };
 
+/* ---- channels to other hosts -------------------------------------------------------------- */
+
+static u32 mig_room(void *ctx)
+{
+	(void)ctx;
+	return courier ? OUT_SIZE - ring_used(&courier->port[MIG].out) : 0;
+}
+
+static void mig_send(void *ctx, const u8 *data, u32 n)
+{
+	(void)ctx;
+	(void)ring_put(&courier->port[MIG].out, data, n);
+	post();
+}
+
+static int mig_came(void *ctx, struct mig_channel *c)
+{
+	(void)ctx;
+	return mig_accept(c);
+}
+
+static void mig_said(void *ctx, const char *why)
+{
+	(void)ctx;
+	log_warn("courier: a channel ended: %s", why);
+}
+
+static int mig_open(const char *host, u16 port, struct mig_channel **out, char *why, size_t size)
+{
+	if (mux)
+		return courier_mux_connect(mux, host, port, out, why, size);
+	str_copy(why, size, "no courier is running");
+	return -ENODEV;
+}
+
+static void mig_serve(struct pc_courier *c, bool forgot)
+{
+	struct port *p = &c->port[MIG];
+	bool up = atomic_load_acquire(&p->open) && c->v.vm->state != VM_FAILED;
+	const u8 *data;
+	u32 n;
+
+	if (up && !mux->ready)
+		log_info("vm %s: ready to reach other hosts", c->v.vm->name);
+	if (forgot || up != mux->ready)
+		courier_mux_reset(mux, up);
+	while ((n = ring_peek(&p->in, &data))) {
+		courier_mux_input(mux, data, n);
+		ring_drop(&p->in, n);
+	}
+}
+
 /* ---- boot CPU ----------------------------------------------------------------------------- */
 
 /* The guest closed the port since the last look: nothing of that peer counts any more. */
@@ -195,7 +251,9 @@ static void exchange(struct pc_courier *c)
 	for (unsigned i = 0; i < PORTS && !c->stopped; i++) {
 		if (atomic_swap(&c->port[i].more, 0u))
 			virtio_console_more(&c->con, i);
-		send(c, i);
+		/* What is for a peer that has just gone is not for the next. */
+		if (atomic_load_acquire(&c->port[i].closings) == c->port[i].seen)
+			send(c, i);
 	}
 	pc_virtio_sync(&c->v);
 	spin_unlock(&vm->lock);
@@ -215,7 +273,9 @@ static void serve(void)
 		console_set_remote(&ctl_remote);
 		c->remote = true;
 	}
+	mig_serve(c, forget_peer(&c->port[MIG]));
 	exchange(c);
+	courier_mux_room(mux);
 	console_notify();
 }
 
@@ -272,6 +332,7 @@ static void look_at(struct vm *vm)
 		life.due_s = life.wait_s;
 		return;
 	}
+	serve(); /* its channels end now, not when it starts again */
 	life.lived_s = 0;
 	if (life.due_s && --life.due_s)
 		return;
@@ -296,6 +357,7 @@ static void look(void *ctx)
 static int build(struct vm *vm, char *why, size_t why_size)
 {
 	static const char *const names[] = { "godwit.ctl", "godwit.mig" };
+	static const struct courier_env channels = { NULL, mig_room, mig_send, mig_came, mig_said };
 	static const struct vdev_ops ops = { courier_reset, courier_quiesce, courier_resume };
 	struct pc_courier *c;
 	struct virtio_console_env env = { NULL, take, opened, room, defer };
@@ -304,6 +366,12 @@ static int build(struct vm *vm, char *why, size_t why_size)
 
 	if (!vm->config->courier)
 		return 0;
+	if (!mux) {
+		mux = kalloc(hv_owner(), sizeof(*mux));
+		if (!mux)
+			return -ENOMEM;
+		courier_mux_init(mux, &channels);
+	}
 	c = kalloc(&vm->owner, sizeof(*c));
 	if (!c)
 		return -ENOMEM;
@@ -339,6 +407,7 @@ static void destroy(struct vm *vm)
 		return;
 	courier = NULL;
 	console_set_remote(NULL);
+	courier_mux_reset(mux, false);
 	pc_virtio_unplug(&c->v);
 	kfree(&vm->owner, c, sizeof(*c));
 }
@@ -346,8 +415,10 @@ static void destroy(struct vm *vm)
 void pc_courier_init(void)
 {
 	static const struct pc_part part = { build, destroy };
+	static const struct mig_carrier carrier = { mig_open };
 
 	timer_init(&life.timer, look, NULL);
 	softirq_register(SOFTIRQ_COURIER, serve);
 	pc_register_part(&part);
+	mig_register_carrier(&carrier);
 }

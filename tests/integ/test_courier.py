@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 
-from lib import guests, paths, pv
+from lib import guests, lab, paths, pv
 from lib.registry import test
 
 COURIER = ("[vm g1]\nrole = courier\nmemory = 128M\ncpus = 1\nkernel = vmlinuz\n"
@@ -131,3 +131,25 @@ def remote(t):
     assert second.returncode == 0 and "version" in out, err
     m.ctl.request("vm reset courier")
     assert "version" in ask("version")
+
+
+@test(timeout=240, needs=NEEDS, cores=2)
+def two_hosts(t):
+    """A guest goes from one host to the other and back, a few times; nowhere when nobody is there."""
+    talk = "[vm talk]\nmemory = 16M\ncpus = 1\nkernel = talk.elf\nautostart = yes\n"
+    with lab.Lab(t.dir, sections=[(talk,)], memory=320,
+                 modules={"talk.elf": paths.BUILD / "guest-kernels/talk.elf"}) as hosts:
+        hosts.ready()
+        for i in (0, 1, 0):
+            here, there = hosts.machine[i], hosts.machine[1 - i]
+            end = lab.move(here, "talk", lab.address(1 - i))
+            assert end["phase"] == "done", end
+            assert "talk" not in [r.get("name") for r in here.ctl.request("vm list")]
+            assert there.ctl.request("vm info talk")["state"] == "running"
+            there.com1.sendline("vm console talk")
+            there.com1.sendline("hello")
+            there.com1.expect("HELLO")
+            there.com1.send(guests.ESCAPE)
+        end = lab.move(hosts.machine[1], "talk", "10.0.0.77")
+        assert end["phase"] == "failed", end
+        assert hosts.machine[1].ctl.request("vm info talk")["state"] == "running"

@@ -10,7 +10,7 @@
 #include "kernel/base/bytes.h"
 #include "kernel/base/str.h"
 
-#define CHANNELS 4u
+#define CHANNELS 6u
 
 static struct channel {
 	struct conn *conn; /* NULL: free */

@@ -4,6 +4,7 @@
  * that came and writes to TCP's queue; nothing waits.
  */
 #include "guest/image/courier/courier.h"
+#include "guest/image/lib/serial.h"
 #include "kernel/base/bits.h"
 #include "kernel/base/fmt.h"
 #include "kernel/base/str.h"
@@ -14,7 +15,7 @@
 #include "mbedtls/memory_buffer_alloc.h"
 #include "mbedtls/ssl.h"
 
-#define CONNS 8u
+#define CONNS 12u
 #define START_MS 15000u
 #define RECORD 16384u
 #define RECORD_EXTRA 64u
@@ -81,6 +82,7 @@ void conn_close(struct conn *c)
 /* Nobody has seen yet what never came up. */
 static void down(struct conn *c, const char *why)
 {
+	serial_printf("courier: %s: %s\n", c->peer, why[0] ? why : "closed");
 	c->error = why;
 	hang_up(c);
 	c->state = CONN_DOWN;

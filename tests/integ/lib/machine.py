@@ -114,7 +114,7 @@ def decode_status(code):
     return ("error", code)          # the emulator's own complaint, or debug-exit of 0
 
 
-def _die_with_parent():
+def die_with_parent():
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
@@ -193,7 +193,7 @@ class Machine:
         (self.dir / "command").write_text(" ".join(map(str, args)) + "\n")
         with open(self.dir / "qemu.log", "wb") as log:
             self._proc = subprocess.Popen(args, cwd=self.dir, stdin=subprocess.DEVNULL,
-                                          stdout=log, stderr=log, preexec_fn=_die_with_parent)
+                                          stdout=log, stderr=log, preexec_fn=die_with_parent)
         self.start_time = time.monotonic()
         self.com1 = Stream(self._accept("com1"), "com1", self.dir / "com1.log")
         self.com2 = Stream(self._accept("com2"), "com2", self.dir / "com2.log")

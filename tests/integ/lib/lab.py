@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Several emulated hosts on one network: each has a courier and its NIC as the switch's uplink.
+
+The network is an emulator of its own, without a machine: a hub with a stream socket for each host.
+Host i (from 0) is named by the i-th letter; its courier has the address 10.0.0.(i + 1). A host
+that ends leaves the network standing.
+"""
+import pathlib
+import secrets
+import subprocess
+import time
+
+from lib import paths
+from lib.machine import QEMU, Machine, MachineError, Spec, die_with_parent
+from lib.stream import TIME_SCALE
+
+
+def name(i):
+    return chr(ord("a") + i)
+
+
+def address(i):
+    return f"10.0.0.{i + 1}"
+
+
+def config(i, *sections):
+    """godwit.conf of host i."""
+    return (f"[host]\nname = {name(i)}\nconsole = ttyS0\nctl = ttyS1\n"
+            "[nic lan0]\nmatch = 8086:10c9\nuplink = yes\n"
+            "[vm courier]\nrole = courier\nmemory = 16M\nkernel = courier.elf\nautostart = yes\n"
+            f"net0 = pv mac=52:54:00:00:01:{i + 1:02x}\nip = {address(i)}/24\npsk = psk.hex\n"
+            + "".join(sections))
+
+
+def nic(i, path):
+    """Emulator arguments: the NIC of host i, on the socket `path` of the hub."""
+    return ("-netdev", f"stream,id=lan,server=off,addr.type=unix,addr.path={path}",
+            "-device", "pcie-root-port,id=rp,slot=1,chassis=1",
+            "-device", f"igb,bus=rp,netdev=lan,mac=52:54:00:00:02:{i + 1:02x}")
+
+
+def hub_args(n):
+    args = [QEMU, "-machine", "none", "-nodefaults", "-no-user-config", "-display", "none"]
+    for i in range(n):
+        args += ["-netdev", f"stream,id=n{i},server=on,addr.type=unix,addr.path=net{i}.sock",
+                 "-netdev", f"hubport,id=h{i},hubid=0,netdev=n{i}"]
+    return args
+
+
+def move(m, vm, host, options="", timeout=120):
+    """Moves a VM from machine m to a host; the last line about it, when it has ended."""
+    m.ctl.request(f"migrate {vm} {host} {options}")
+    end = time.monotonic() + timeout * TIME_SCALE
+    while True:
+        row = [r for r in m.ctl.request(f"migrate-status {vm}") if r.get("direction") == "out"][-1]
+        if row["phase"] in ("done", "failed", "cancelled"):
+            return row
+        assert time.monotonic() < end, f"{vm} has not moved: {row}"
+        time.sleep(0.2)
+
+
+class Lab:
+    """Use as a context manager; `machine[i]` is host i."""
+
+    def __init__(self, directory, n=2, sections=(), modules=None, memory=512):
+        self.dir = pathlib.Path(directory)
+        self.n, self.memory = n, memory
+        self.sections = list(sections) + [()] * (n - len(sections))
+        self.modules = modules or {}
+        self.key = self.dir / "psk.hex"
+        self.machine = [None] * n
+        self._hub = None
+
+    def __enter__(self):
+        try:
+            return self.start()
+        except BaseException:
+            self.close()
+            raise
+
+    def __exit__(self, *exc):
+        self.close()
+
+    def spec(self, i):
+        """What host i is made of."""
+        modules = {"courier.elf": paths.BUILD / "courier.elf", "psk.hex": self.key}
+        return Spec(config=config(i, *self.sections[i]), modules=modules | self.modules,
+                    memory=self.memory, devices=nic(i, f"../net{i}.sock"))
+
+    def start_network(self):
+        self.dir.mkdir(parents=True, exist_ok=True)
+        self.key.write_text(secrets.token_hex(32) + "\n")
+        for i in range(self.n):
+            (self.dir / f"net{i}.sock").unlink(missing_ok=True)
+        with open(self.dir / "hub.log", "wb") as log:
+            self._hub = subprocess.Popen(hub_args(self.n), cwd=self.dir, stdout=log,
+                                         stderr=log, stdin=subprocess.DEVNULL,
+                                         preexec_fn=die_with_parent)
+        end = time.monotonic() + 20 * TIME_SCALE
+        while not all((self.dir / f"net{i}.sock").exists() for i in range(self.n)):
+            if self._hub.poll() is not None or time.monotonic() > end:
+                raise MachineError("no network: " + (self.dir / "hub.log").read_text())
+            time.sleep(0.02)
+
+    def start(self):
+        self.start_network()
+        for i in range(self.n):
+            self.boot(i)
+        return self
+
+    def boot(self, i):
+        """Power host i on (again)."""
+        if self.machine[i]:
+            self.machine[i].close()
+        self.machine[i] = Machine(self.dir / name(i), self.spec(i)).start()
+
+    def ready(self, timeout=60):
+        """Until all hosts have their network."""
+        end = time.monotonic() + timeout * TIME_SCALE
+        for i, m in enumerate(self.machine):
+            m.com1.expect(rf"^{name(i)}> ", timeout=timeout)
+            while not all(any(word in row.get("text", "") for row in m.ctl.request("log"))
+                          for word in ("link up", "ready to reach other hosts")):
+                assert time.monotonic() < end, f"host {name(i)} has no network"
+                time.sleep(0.2)
+
+    def close(self):
+        for m in self.machine:
+            if m:
+                m.close()
+        if self._hub:
+            self._hub.terminate()
+            self._hub.wait()
+        self._hub = None
