@@ -18,7 +18,7 @@ struct courier_env {
 	void (*send)(void *ctx, const u8 *data, u32 n);
 	/* accept() - somebody connected; 0: c has a user now, else it is refused. */
 	int (*accept)(void *ctx, struct mig_channel *c);
-	/* said() - why a channel ended, in the courier's words; or what it did wrong. For the log. */
+	/* said() - for the log: why a channel ended, in the courier's words; what it did wrong. */
 	void (*said)(void *ctx, const char *why);
 };
 
