@@ -29,8 +29,8 @@ void stage2_destroy(struct vm *vm);
 int MUST_CHECK stage2_touch(struct vcpu *v, gpa_t gpa, bool write);
 
 /**
- * stage2_dma_begin() - a device will reach RAM by itself: clear what is left of it; no log of writes
- * can be kept from then on. -EBUSY: there is one. Context: control.
+ * stage2_dma_begin() - a device will reach RAM by itself: clear what is left of it; no log of
+ * writes can be kept from then on. -EBUSY: there is one. Context: control.
  */
 int MUST_CHECK stage2_dma_begin(struct vm *vm);
 

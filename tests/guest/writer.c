@@ -7,7 +7,8 @@
  *   pattern K   write the pages that K chooses, and read all others
  *   sweep       write each page once, in order
  *   check       compare all pages with what was written, say "check ok" or what is wrong
- *   loop N      write N pages a millisecond, round and round, checking, until a key is pressed
+ *   loop N P    on the second CPU write N times a millisecond, P pages round and round, checking,
+ *               until a key is pressed
  */
 #include "guest/image/lib/boot.h"
 #include "guest/image/lib/cpu.h"
@@ -138,41 +139,81 @@ static void check(void)
 	serial_printf("check ok\n");
 }
 
-/* Each page holds the number of the write to it: one that was lost shows in the next round. */
-static void loop(u32 rate)
+static struct {
+	u32 rate, pages;
+	volatile bool stop;
+	u64 writes, bad;
+} job;
+
+/*
+ * Each page holds the number of the write to it: one that was lost shows in the next round. Nothing
+ * here leaves the guest, so that translations stay as they are until the host takes them away.
+ */
+static void write_on(void *arg)
 {
 	volatile u64 *word = (volatile u64 *)BASE;
-	u64 n = 0, bad = 0, start = rdtsc();
+	u64 n = 0, bad = 0, start = rdtsc(), khz = *(u64 *)arg;
 
-	for (u32 i = 0; i < PAGES - 2; i++)
+	for (u32 i = 0; i < job.pages; i++)
 		word[i * 512] = 0;
-	serial_printf("loop begins\n");
-	while (serial_read() < 0) {
-		u64 due = (rdtsc() - start) * rate / tsc_khz();
+	while (!job.stop) {
+		u64 due = (rdtsc() - start) * job.rate / khz;
 
 		for (u32 i = 0; i < 256 && n < due; i++, n++) {
-			volatile u64 *w = &word[n % (PAGES - 2) * 512];
+			volatile u64 *w = &word[n % job.pages * 512];
 
-			bad += *w != (n < PAGES - 2 ? 0 : n - (PAGES - 2) + 1);
+			bad += *w != (n < job.pages ? 0 : n - job.pages + 1);
 			*w = n + 1;
 		}
 	}
-	serial_printf("loop wrote %lu, %lu bad\n", n, bad);
+	job.writes = n;
+	job.bad = bad;
 }
 
-static u32 number(const char *s)
+static void loop(u32 rate, u32 pages)
 {
-	u64 v;
+	u64 khz = tsc_khz();
 
-	return str_to_u64(s, &v) ? 0 : (u32)v;
+	job.rate = rate;
+	job.pages = pages < 1 || pages > PAGES - 2 ? PAGES - 2 : pages;
+	job.stop = false;
+	if (!smp_start(1, write_on, &khz)) {
+		serial_printf("CPU 1 did not start\n");
+		return;
+	}
+	serial_printf("loop begins\n");
+	while (serial_read() < 0)
+		wait_us(1000);
+	job.stop = true;
+	if (!smp_wait(1, 20000))
+		serial_printf("CPU 1 does not end\n");
+	serial_printf("loop wrote %lu, %lu bad\n", job.writes, job.bad);
+}
+
+/* The decimal number at s; *end: behind it and a blank. */
+static u32 number(const char *s, const char **end)
+{
+	u32 v = 0;
+
+	for (; *s >= '0' && *s <= '9'; s++)
+		v = v * 10 + (u32)(*s - '0');
+	*end = *s ? s + 1 : s;
+	return v;
+}
+
+static void loop_command(const char *s)
+{
+	u32 rate = number(s, &s);
+
+	loop(rate, number(s, &s));
 }
 
 static void command(const char *line)
 {
 	if (str_starts(line, "pattern "))
-		pattern(number(line + 8));
+		pattern(number(line + 8, &line));
 	else if (str_starts(line, "loop "))
-		loop(number(line + 5));
+		loop_command(line + 5);
 	else if (strcmp(line, "sweep") == 0)
 		sweep();
 	else if (strcmp(line, "check") == 0)

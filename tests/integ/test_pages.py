@@ -113,23 +113,23 @@ def written_vmx(t):
     exercise(t, slow=3, smp=1, bochs=VMX_MODEL)
 
 
-def moved(t, rates, slow=1, **machine):
+def moved(t, loops, slow=1, **machine):
     """A guest that writes while it is moved, at any rate, finds each of its writes where it left it."""
     m, _ = start(t, slow, **machine)
-    for rate in rates:
-        m.com1.send(f"loop {rate}\r")
+    for rate, pages in loops:
+        m.com1.send(f"loop {rate} {pages}\r")
         m.com1.expect("loop begins", timeout=30 * slow)
-        row = move(m, "w", "limit=400", timeout=100 * slow)
+        row = move(m, "w", "downtime=1", timeout=100 * slow)
         wrote, bad = map(int, say(m, "", r"loop wrote (\d+), (\d+) bad", 30 * slow).groups())
-        print(f"{rate} pages/ms: {wrote} writes, {row['passes']} passes, {row['downtime_us']} us")
+        print(f"{rate} writes/ms to {pages} pages: {wrote} writes, {row['passes']} passes, {row['downtime_us']} us")
         assert bad == 0 and wrote > 0, (wrote, bad)
 
 
 @test(timeout=400, needs=NEEDS, cores=2)
 def moved_svm(t):
-    moved(t, (2, 1000000), smp=2)
+    moved(t, ((2, 2000), (1000000, 2000), (1000000, 16)), smp=2)
 
 
 @test(timeout=400, needs=NEEDS)
 def moved_vmx(t):
-    moved(t, (1,), slow=3, smp=1, bochs=VMX_MODEL)
+    moved(t, ((1000000, 16),), slow=3, smp=1, bochs=VMX_MODEL)
