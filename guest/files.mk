@@ -30,6 +30,7 @@ EDGE_SRCS += guest/vm/exit_mem.c
 EDGE_SRCS += guest/vm/exit_msr.c
 EDGE_SRCS += guest/vm/fetch.c
 EDGE_SRCS += guest/migrate/machine_state.c
+EDGE_SRCS += guest/migrate/save.c
 EDGE_SRCS += guest/vm/kvmclock.c
 EDGE_SRCS += guest/vm/run.c
 EDGE_SRCS += guest/vm/vcpu.c

@@ -29,6 +29,7 @@ enum mig_type {
 	MIG_VCPU = 5,	/* one vCPU */
 	MIG_DEVICE = 6, /* one device */
 	MIG_END = 7,	/* digest of all before */
+	MIG_FAILED = 8, /* a file ends here, incomplete */
 	MIG_HANDOVER = 16,
 };
 

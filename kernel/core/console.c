@@ -152,6 +152,8 @@ static void detach(struct session *s)
 	else
 		port_write(s, "\x1d\n", 2);
 	atomic_add(&s->attached->attached, ~0u);
+	if (s->attached->left)
+		s->attached->left(s->attached);
 	s->attached = NULL;
 	if (s->person)
 		lineedit_show(&s->edit);

@@ -25,6 +25,8 @@ struct ctl_stream {
 	u64 (*end)(struct ctl_stream *s);
 	/* write() - typed bytes; returns how many were taken. */
 	size_t (*write)(struct ctl_stream *s, const u8 *data, size_t len);
+	/* left() - NULL, or: a port that read it does so no longer. */
+	void (*left)(struct ctl_stream *s);
 	char name[32];
 	u32 attached; /* ports that read it now; atomic, written by the hub */
 };

@@ -6,6 +6,7 @@
 
 #include "guest/migrate/ctl_migrate.h"
 #include "guest/migrate/ctl_writes.h"
+#include "guest/migrate/save.h"
 #include "guest/vm/ctl_vm.h"
 #include "kernel/core/console.h"
 #include "kernel/core/ctl_host.h"
@@ -26,6 +27,8 @@ int control_init(struct config *config, const struct acpi_info *acpi)
 		rc = ctl_writes_init(console_ctl());
 	if (!rc)
 		rc = ctl_migrate_init(console_ctl());
+	if (!rc)
+		rc = mig_save_init(console_ctl());
 	if (!rc)
 		rc = ctl_iommu_init(console_ctl());
 	if (!rc)
