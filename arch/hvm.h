@@ -168,7 +168,7 @@ struct hvm_state {
 	struct hvm_event event;
 	bool nmi_blocked;	/* until the IRET of an NMI's handler */
 	bool shadow_sti, shadow_ss; /* of STI, of MOV SS */
-	u64 pending_db;		/* traps behind a shadow, as bits of DR6; 0 where a CPU hides them */
+	u64 pending_db;		/* traps behind a shadow, as bits of DR6; 0: the CPU hides them */
 	u64 dr[4];
 	u64 xstate;		/* components of the FPU that are not in initial state: XSTATE_BV */
 	u8 fxsave[512];
@@ -272,7 +272,7 @@ struct hvm_ops {
 	/* shadow_clear() - the instruction at RIP was emulated: STI/MOV SS shadow is over. */
 	void (*shadow_clear)(struct hvm_vcpu *v);
 
-	/* -- to another host: v is in no CPU (vcpu_put() was called, or never vcpu_load()) -------- */
+	/* -- to another host: v is in no CPU (after vcpu_put(), or never loaded) ---------- */
 	void (*get_state)(struct hvm_vcpu *v, struct hvm_state *out);
 	/* set_state() - v was reset. -EINVAL: MXCSR or XSTATE_BV with bits that this CPU lacks, an
 	 * event of no known type. */

@@ -116,7 +116,9 @@ int fpu_set(void *area, const struct hvm_state *in)
 
 	__asm__ volatile("fxsave64 (%0)" : : "r"(own) : "memory");
 	mask = get_le32(own + OFF_MASK);
-	if ((in->xstate & ~known) || get_le32(in->fxsave + OFF_MXCSR) & ~(mask ? mask : MXCSR_FIRST))
+	if (!mask)
+		mask = MXCSR_FIRST;
+	if ((in->xstate & ~known) || (get_le32(in->fxsave + OFF_MXCSR) & ~mask))
 		return -EINVAL;
 	fpu_area_init(area);
 	memcpy(a, in->fxsave, FXSAVE_SIZE);

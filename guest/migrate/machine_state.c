@@ -51,12 +51,10 @@ static u8 *payload(u8 *buf)
 	return buf + MIG_RECORD_HEAD;
 }
 
-static u32 seal_fields(struct mig_sum *sum, u32 type, u8 *buf, u32 head, const void *state,
-		       const struct vmstate_field *f, u32 n)
+/* Fields behind the first 'head' bytes of the payload, and the length of all. */
+static u32 put_fields(u8 *buf, u32 head, const void *state, const struct vmstate_field *f, u32 n)
 {
-	u32 len = head + vmstate_save(payload(buf) + head, MIG_RECORD_MAX - head, state, f, n);
-
-	return mig_record_seal(sum, type, buf, len);
+	return head + vmstate_save(payload(buf) + head, MIG_RECORD_MAX - head, state, f, n);
 }
 
 u32 mig_save_intro(struct vm *vm, u32 *step, struct mig_sum *sum, u8 *buf)
@@ -70,8 +68,9 @@ u32 mig_save_intro(struct vm *vm, u32 *step, struct mig_sum *sum, u8 *buf)
 	case 1:
 		mig_host_make(&host_ours, vm->ops->name, tsc_khz(), vm->policy, vm->vdev,
 			      vm->vdevs);
-		return seal_fields(sum, MIG_HOST, buf, 0, &host_ours, mig_host_fields,
-				   mig_host_nfields);
+		return mig_record_seal(sum, MIG_HOST, buf,
+				       put_fields(buf, 0, &host_ours, mig_host_fields,
+						  mig_host_nfields));
 	default:
 		return 0;
 	}
@@ -130,7 +129,8 @@ static u32 save_device(const struct vdev *d, struct mig_sum *sum, u8 *buf)
 	memcpy(p + 1, d->name, n);
 	put_le32(p + 1 + n, d->instance);
 	put_le32(p + 5 + n, d->version);
-	return seal_fields(sum, MIG_DEVICE, buf, 9 + n, d->state, d->fields, d->nfields);
+	return mig_record_seal(sum, MIG_DEVICE, buf,
+			       put_fields(buf, 9 + n, d->state, d->fields, d->nfields));
 }
 
 u32 mig_save_machine(struct vm *vm, u32 *step, struct mig_sum *sum, u8 *buf)
@@ -139,13 +139,15 @@ u32 mig_save_machine(struct vm *vm, u32 *step, struct mig_sum *sum, u8 *buf)
 	u32 i = (*step)++;
 
 	if (i == 0)
-		return seal_fields(sum, MIG_CLOCK, buf, 0, &clock, clock_fields, 1);
+		return mig_record_seal(sum, MIG_CLOCK, buf,
+				       put_fields(buf, 0, &clock, clock_fields, 1));
 	i--;
 	if (i < vm->vcpus) {
 		gather_vcpu(vm->vcpu[i], &cpu_scratch);
 		put_le32(payload(buf), i);
-		return seal_fields(sum, MIG_VCPU, buf, 4, &cpu_scratch, mig_vcpu_fields,
-				   mig_vcpu_nfields);
+		return mig_record_seal(sum, MIG_VCPU, buf,
+				       put_fields(buf, 4, &cpu_scratch, mig_vcpu_fields,
+						  mig_vcpu_nfields));
 	}
 	i -= vm->vcpus;
 	return i < vm->vdevs ? save_device(vm->vdev[i], sum, buf) : 0;

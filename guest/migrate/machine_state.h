@@ -55,15 +55,15 @@ struct mig_machine {
 };
 
 /**
- * mig_load_machine() - one of the records MIG_CLOCK, MIG_VCPU, MIG_DEVICE. -EPROTO (malformed, twice,
- * not a part of this VM), -EINVAL (values that no machine can have), with the reason in why; vm is
- * then to be thrown away.
+ * mig_load_machine() - one of the records MIG_CLOCK, MIG_VCPU, MIG_DEVICE. -EPROTO (malformed,
+ * twice, not a part of this VM), -EINVAL (values that no machine can have), with the reason in why;
+ * vm is then to be thrown away.
  */
 int MUST_CHECK mig_load_machine(struct mig_machine *m, const struct mig_record *r, char *why,
 				size_t why_size);
 
 /**
- * mig_machine_check() - after MIG_END: is everything there, and does each device accept what it got?
+ * mig_machine_check() - after MIG_END: is everything there, does each device accept what it got?
  * When it returns 0, mig_machine_start() will not fail for what the stream said. -EPROTO, -EINVAL.
  */
 int MUST_CHECK mig_machine_check(struct mig_machine *m, char *why, size_t why_size);

@@ -149,7 +149,8 @@ int mig_host_check(const struct mig_host *theirs, const struct mig_host *ours, c
 
 /* ---- a vCPU ---------------------------------------------------------------------------- */
 
-#define CPU(n, f, ty) { n, offsetof(struct mig_vcpu, f), sizeof(((struct mig_vcpu *)0)->f), 1, (ty) }
+#define CPU(n, f, ty)                                                                      \
+	{ n, offsetof(struct mig_vcpu, f), sizeof(((struct mig_vcpu *)0)->f), 1, (ty) }
 #define CPU_ARRAY(n, f, ty)                                                                \
 	{ n, offsetof(struct mig_vcpu, f), sizeof(((struct mig_vcpu *)0)->f[0]),           \
 	  ARRAY_SIZE(((struct mig_vcpu *)0)->f), (ty) }
@@ -248,10 +249,18 @@ static const char *check_msrs(const struct mig_vcpu *v, const struct cpu_policy 
 	return m->mcg_status > 7 ? "MCG_STATUS" : NULL;
 }
 
-static const char *check_rest(const struct mig_vcpu *v, const struct cpu_policy *p)
+static const char *check_state(const struct hvm_state *s, const struct cpu_policy *p)
 {
-	const struct hvm_state *s = &v->state;
+	if (s->event.type == 1 || s->event.type > HVM_EVENT_EXCEPTION ||
+	    (s->event.type == HVM_EVENT_EXCEPTION && s->event.vector > 31))
+		return "the event";
+	if ((s->pending_db & ~PENDING_DB) || (s->xstate & ~(p->xcr0_valid | 3)))
+		return "pending debug traps or the FPU's components";
+	return NULL;
+}
 
+static const char *check_rest(const struct mig_vcpu *v)
+{
 	if (!(v->regs.rflags & RFLAGS_ONE) || (v->regs.rflags & RFLAGS_RESERVED))
 		return "RFLAGS";
 	if ((v->sys[HVM_DR6] | v->sys[HVM_DR7]) >> 32)
@@ -261,11 +270,6 @@ static const char *check_rest(const struct mig_vcpu *v, const struct cpu_policy 
 			return "a segment";
 	if (!cpu_state_canonical(v->table_base[0]) || !cpu_state_canonical(v->table_base[1]))
 		return "a descriptor table";
-	if (s->event.type == 1 || s->event.type > HVM_EVENT_EXCEPTION ||
-	    (s->event.type == HVM_EVENT_EXCEPTION && s->event.vector > 31))
-		return "the event";
-	if ((s->pending_db & ~PENDING_DB) || (s->xstate & ~(p->xcr0_valid | 3)))
-		return "pending debug traps or the FPU's components";
 	return v->run_state >= MIG_RUN_STATES ? "the run state" : NULL;
 }
 
@@ -276,7 +280,9 @@ int mig_vcpu_check(const struct mig_vcpu *v, const struct cpu_policy *p, char *w
 	if (!what)
 		what = check_msrs(v, p);
 	if (!what)
-		what = check_rest(v, p);
+		what = check_rest(v);
+	if (!what)
+		what = check_state(&v->state, p);
 	if (!what)
 		return 0;
 	fmt_snprintf(why, why_size, "%s is what no CPU of model %s can have", what, p->model);

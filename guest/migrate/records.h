@@ -12,7 +12,7 @@
 #include "guest/vm/vdev.h"
 #include "kernel/core/config.h"
 
-/** mig_config_text() - c as a section of godwit.conf; what belongs to one host (pin) stays behind. */
+/** mig_config_text() - c as a section of godwit.conf, without what belongs to one host (pin). */
 void mig_config_text(const struct config_vm *c, struct text *t);
 
 /* ---- the host ---------------------------------------------------------------------------- */

@@ -192,23 +192,32 @@ static void answer(int rc, const char *why)
 	f.vm = NULL;
 }
 
-/* A VM of that name that is off gives way to it. */
+/* It gets its name when it is whole; a VM of that name that is off gives way to it then. */
+static int name_free(bool take, char *why, size_t why_size)
+{
+	struct vm *old = vm_find(f.name);
+
+	if (!old)
+		return 0;
+	if (old->state == VM_OFF && !old->migrating)
+		return take ? vm_delete(old, why, why_size) : 0;
+	fmt_snprintf(why, why_size, "a vm named %s exists and is not off", f.name);
+	return -EEXIST;
+}
+
 static int load_config(const struct mig_record *r, char *why, size_t why_size)
 {
 	static struct config_vm c; /* one file at a time */
-	struct vm *old;
 	int rc = mig_load_config(r, &c, why, why_size);
 
 	if (rc)
 		return rc;
-	old = vm_find(c.name);
-	if (old && (old->state != VM_OFF || old->migrating)) {
-		fmt_snprintf(why, why_size, "a vm named %s exists and is not off", c.name);
-		return -EEXIST;
-	}
-	rc = old ? vm_delete(old, why, why_size) : 0;
-	if (!rc)
-		rc = vm_create(&c, why, why_size);
+	str_copy(f.name, sizeof(f.name), c.name);
+	rc = name_free(false, why, why_size);
+	if (rc)
+		return rc;
+	fmt_snprintf(c.name, sizeof(c.name), "%s~", f.name);
+	rc = vm_create(&c, why, why_size);
 	if (rc)
 		return rc;
 	f.vm = vm_find(c.name);
@@ -222,7 +231,11 @@ static int finish(char *why, size_t why_size)
 	int rc = mig_machine_check(&f.machine, why, why_size);
 
 	if (!rc)
-		rc = mig_machine_start(&f.machine, false, why, why_size);
+		rc = name_free(true, why, why_size);
+	if (rc)
+		return rc;
+	vm_rename(f.vm, f.name);
+	rc = mig_machine_start(&f.machine, false, why, why_size);
 	if (rc)
 		return rc;
 	log_info("vm %s: restored: %lu KiB", f.vm->name, f.in.sum.bytes >> 10);

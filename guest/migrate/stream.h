@@ -47,8 +47,8 @@ struct mig_sum {
 void mig_header_make(struct mig_sum *sum, const u8 nonce[MIG_NONCE_LEN], u8 *out);
 
 /**
- * mig_record_seal() - len bytes of payload lie at buf + MIG_RECORD_HEAD: put the record's head before
- * them. Returns the bytes to send from buf on.
+ * mig_record_seal() - len bytes of payload lie at buf + MIG_RECORD_HEAD: put the record's head
+ * before them. Returns the bytes to send from buf on.
  */
 u32 mig_record_seal(struct mig_sum *sum, u32 type, u8 *buf, u32 len);
 

@@ -62,7 +62,7 @@ struct vm {
 	void *machine;				/* devices/platform private (r) */
 	u64 tsc_offset;				/* VM time in ticks = host TSC + tsc_offset (P) */
 	u64 paused_at;				/* VM time in ticks when it was paused (P) */
-	bool moved;				/* it arrived by a stream: devices announce it (P) */
+	bool moved;				/* it came by a stream: to be announced (P) */
 	bool migrating;				/* leaves or arrives: guest/migrate has it */
 	u32 pending;				/* VM_PENDING_*, atomic: work for the control CPU */
 };
@@ -156,8 +156,9 @@ int MUST_CHECK vm_reset(struct vm *vm, char *why, size_t why_size);
 int MUST_CHECK vm_receive(struct vm *vm, char *why, size_t why_size);
 
 /**
- * vm_devices_resume() - all devices check their fields and go on from the VM's clock, which stood at
- * vm->paused_at. vCPUs parked. -EINVAL..., why says which device. NICs of an INCOMING VM stay still.
+ * vm_devices_resume() - all devices check their fields and go on from the VM's clock, which stood
+ * at vm->paused_at. vCPUs parked. -EINVAL..., why says which device. NICs of an INCOMING VM stay
+ * still.
  */
 int MUST_CHECK vm_devices_resume(struct vm *vm, char *why, size_t why_size);
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A VM into a file and back: `godwitctl save`, the host off and on, `godwitctl restore`."""
+import json
 import subprocess
 import sys
 
@@ -25,6 +26,10 @@ def host(t, sections, modules, **options):
         return p.stdout.decode(), p.stderr.decode()
 
     return m, run
+
+
+def memory(run):
+    return json.loads(run("--json", "mem")[0])["used"]
 
 
 def off(m):
@@ -56,14 +61,50 @@ def small(t):
     assert "off" in run("vm", "list")[0]
     off(m)
     m, run = host(t, section, modules)
-    data = bytearray(file.read_bytes())
-    data[len(data) // 2] ^= 1
-    (t.dir / "bad.vm").write_bytes(data)
-    used = run("--json", "mem")[0]
-    assert "damaged" in run("restore", t.dir / "bad.vm", status=1)[1]
-    run("vm", "create", "one")
+    data = file.read_bytes()
+    used = memory(run)
+    for at in range(0, len(data), len(data) // 12):
+        bad = bytearray(data)
+        bad[at] ^= 1
+        (t.dir / "bad.vm").write_bytes(bad)
+        assert run("restore", t.dir / "bad.vm", status=1)[1], f"byte {at}"
+    assert memory(run) == used, "memory is not given back"
     run("restore", file)
     guests.attach(m, "one")
     m.com1.sendline("elsewhere")
     m.com1.expect(r"^said: ELSEWHERE\n")
     guests.leave(m)
+
+
+def numbers(m, command):
+    return [float(x) for x in guests.run(m, command)[1].split()]
+
+
+@test(timeout=900, needs=guests.needs(), cores=2)
+def linux(t):
+    """A stock Linux guest with two processors at work: its clock goes on, its kernel is content."""
+    section = guests.vm_section("linux", memory="128M").replace("autostart = yes\n", "")
+    modules = guests.modules()
+    file = t.dir / "linux.vm"
+    m, run = host(t, section, modules, memory=512)
+    run("vm", "start", "linux")
+    guests.attach(m, "linux")
+    guests.shell(m)
+    guests.run(m, "(while :; do echo $((n += 1)) > /tmp/n; sleep 0.05; done) & dmesg -n 8")
+    guests.run(m, "cat /proc/[0-9]*/comm | sort > /tmp/before")
+    uptime = numbers(m, "cat /proc/uptime")[0]
+    guests.leave(m)
+    run("save", "linux", file)
+    print(f"{file.stat().st_size} bytes")
+    off(m)
+    m, run = host(t, section, modules, memory=512)
+    run("restore", file)
+    guests.attach(m, "linux")
+    m.com1.sendline("")
+    m.com1.expect(r"^guest# ", timeout=60)
+    later, count = numbers(m, "cut -d ' ' -f 1 /proc/uptime; cat /tmp/n")
+    assert uptime < later < uptime + 600, f"uptime {uptime} before, {later} after"
+    assert numbers(m, "sleep 1; cat /tmp/n")[0] > count, "a process stands still"
+    _, text = guests.run(m, "cat /proc/[0-9]*/comm | sort | diff /tmp/before - | grep -v kworker")
+    assert not [x for x in text.splitlines() if x[0] == "<"], f"processes are gone: {text}"
+    guests.check_clean(m)
