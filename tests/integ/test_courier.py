@@ -93,7 +93,7 @@ class Remote:
 
     def __call__(self, *words, status=0, **options):
         p = self.start(*words, **options)
-        out, err = p.communicate(timeout=120)
+        out, err = p.communicate(timeout=options.get("timeout", 60) + 60)
         assert p.returncode == status, f"{words}: {p.returncode} {out} {err}"
         return out + err
 

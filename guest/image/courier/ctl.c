@@ -74,7 +74,7 @@ static bool listen(struct client *c)
 	u32 n = 0;
 
 	if (c == owner && stream) {
-		char typed[64];
+		char typed[1024];
 
 		n = (u32)min_u64(sizeof(typed), port_room(PORT_CTL));
 		n = n ? conn_read(c->conn, typed, n) : 0;
@@ -113,7 +113,10 @@ static bool request(void)
 		owner = c;
 		column = 0;
 		stream = false;
-		console = contains(c->line, c->len, "vm console ");
+		/* Raw bytes follow the "ok" of these, or the client is gone then. */
+		console = contains(c->line, c->len, "vm console ") ||
+			  contains(c->line, c->len, "save ") ||
+			  contains(c->line, c->len, "restore");
 		port_write(PORT_CTL, c->line, c->len);
 		c->whole = false;
 		c->len = 0;
