@@ -52,6 +52,10 @@ run: $(B)/godwit.elf guest-linux
 model: | setup
 	@tests/model/run $(B)
 
+lab: setup
+	@$(MAKE) -s $(B)/godwit.elf $(B)/courier.elf guest-linux $(B)/guest/initrd-virtio.img
+	@tools/lab
+
 # ---- static checks: the analyzers' findings per file, then everything else ---------------
 LINT_LOGS := $(patsubst %.c,$(B)/lint/%.log,$(PURE_SRCS) $(EDGE_SRCS))
 LINT_CFLAGS := -std=gnu11 -I. -DGODWIT_VERSION=\"$(VERSION)\" -ffreestanding -mgeneral-regs-only \
@@ -89,5 +93,5 @@ test-long: setup
 	@$(MAKE) -s lint
 	@tests/run --long
 
-.PHONY: setup model guest-linux iso run lint lint-quick test test-long demo bench
+.PHONY: setup model guest-linux iso run lab lint lint-quick test test-long demo bench
 .PRECIOUS: $(B)/guest/vmlinuz-%

@@ -215,6 +215,7 @@ static int run_info(struct ctl_out *out, const struct ctl_args *args)
 	ctl_text(out, "name", "%s", vm->name);
 	ctl_text(out, "state", "%s", vm_state_name(vm->state));
 	ctl_text(out, "reason", "%s", vm->reason);
+	ctl_text(out, "role", "%s", c->courier ? "courier" : "guest");
 	ctl_bytes(out, "memory", c->memory);
 	ctl_bytes(out, "memory_used", vm->owner.used);
 	ctl_num(out, "vcpus", vm->vcpus);

@@ -9,6 +9,7 @@ import os
 import pathlib
 import pty
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -104,6 +105,8 @@ def run(argv):
             status = godwitctl.main(argv)
         except SystemExit as exc:
             status = exc.code
+        finally:
+            signal.signal(signal.SIGPIPE, signal.SIG_IGN)   # the tool wants to die of it
     return status, out.getvalue(), err.getvalue()
 
 
@@ -264,6 +267,49 @@ class Requests(unittest.TestCase):
         self.assertRegex(second, r"web +running +2 +256 MiB +50\.0 +9")
         status, out, _ = self.ask(replies, "--json", "--interval", "0", "--count", "1", "top")
         self.assertEqual(json.loads(out)["vm"][0]["name"], "web")
+
+
+def moving(phase, number=1, sent=1 << 20, reason=""):
+    return ("table=move\n"
+            f"row=move number={number} vm=web direction=out peer=10.0.0.2 phase={phase} passes=2 "
+            f"pages_left=512 pages_sent=256 pages_zero=0 sent={sent} received=9 bytes_per_s=0 "
+            f"downtime_us=12345 total_ms={sent >> 10} reason=\"{reason}\"\nok\n")
+
+
+class Moves(unittest.TestCase):
+    def ask(self, replies, *argv):
+        with Host(replies) as host:
+            return (*run(["--socket", host.path, "--timeout", "5", *argv]), host.requests)
+
+    def test_live(self):
+        states = [moving("copying"), moving("copying", sent=3 << 20), moving("done")]
+        code, out, err, _ = self.ask({"migrate web 10.0.0.2 downtime=9": "ok\n",
+                                      "migrate-status web": lambda n: states[min(n - 1, 2)]},
+                                     "migrate", "web", "10.0.0.2", "downtime=9", "--live")
+        self.assertEqual((code, err), (0, ""))
+        self.assertIn("copying, pass 2, 2 MiB left, 3 MiB sent, 1.0 MiB/s, about 2 s", out)
+        self.assertIn("web runs on 10.0.0.2: stood 12.3 ms, took 1.0 s, 2 passes, 1.0 MiB sent", out)
+
+    def test_failed(self):
+        code, _, err, _ = self.ask({"migrate web x": "ok\n",
+                                    "migrate-status web": moving("failed", reason="no memory")},
+                                   "migrate", "web", "x", "--live")
+        self.assertEqual(code, 1)
+        self.assertIn("goes on here: no memory", err)
+
+    def test_evacuate(self):
+        answers = {"vm list": LIST.format(0) + "row=vm name=c state=running\nok\n",
+                   "vm info web": "role=guest\nok\n", "vm info c": "role=courier\nok\n",
+                   "migrate web 10.0.0.2": "ok\n", "migrate-status web": moving("done")}
+        code, out, err, requests = self.ask(answers, "evacuate", "10.0.0.2")
+        self.assertEqual((code, err), (0, ""))
+        self.assertIn("web runs on 10.0.0.2", out)
+        self.assertNotIn("migrate c 10.0.0.2", requests)
+        answers["migrate web 10.0.0.2"] = "error EBUSY it is busy\n"
+        code, _, err, _ = self.ask(answers, "evacuate", "10.0.0.2")
+        self.assertEqual(code, 1)
+        self.assertIn("web: it is busy", err)
+        self.assertIn("still here: web", err)
 
 
 class Console(unittest.TestCase):

@@ -52,8 +52,9 @@ def move(m, vm, host, options="", timeout=120):
     m.ctl.request(f"migrate {vm} {host} {options}")
     end = time.monotonic() + timeout * TIME_SCALE
     while True:
-        row = [r for r in m.ctl.request(f"migrate-status {vm}") if r.get("direction") == "out"][-1]
-        if row["phase"] in ("done", "failed", "cancelled"):
+        rows = [r for r in m.ctl.request(f"migrate-status {vm}") if r.get("direction") == "out"]
+        row = max(rows, key=lambda r: int(r["number"]))
+        if row["phase"] in ("done", "failed"):
             return row
         assert time.monotonic() < end, f"{vm} has not moved: {row}"
         time.sleep(0.2)
