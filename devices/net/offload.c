@@ -250,3 +250,16 @@ bool offload_segment(const struct frame *f, void (*emit)(void *ctx, const struct
 	}
 	return true;
 }
+
+bool offload_complete(struct frame *f)
+{
+	struct layout l;
+
+	if (!parse(f, &l))
+		return false;
+	finish_ip(f, &l, 0);
+	if (f->gso == FRAME_UDP)
+		put_be16(f->head + l.l4 + 4, frame_len(f) - l.l4);
+	seed_checksum(f, &l);
+	return true;
+}

@@ -22,6 +22,12 @@ void offload_checksum(struct frame *f);
 bool offload_segment(const struct frame *f, void (*emit)(void *ctx, const struct frame *part),
 		     void *ctx);
 
+/**
+ * offload_complete() - fill in the lengths and sums of headers that its sender left to the NIC: then
+ * f is as offload_segment() and other receivers expect it. False: headers are not what f->gso says.
+ */
+bool offload_complete(struct frame *f);
+
 #define OFFLOAD_MIN_SEGMENT 64u
 
 /** offload_sum() - one's complement sum of n bytes, added to sum; parity: bytes summed before. */
