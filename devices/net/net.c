@@ -29,6 +29,12 @@ void net_unlock(void)
 	spin_unlock(&lock);
 }
 
+struct vswitch *net_locked(void)
+{
+	lock_assert_held(&lock);
+	return &net->sw;
+}
+
 u64 net_now(void)
 {
 	return time_ns();

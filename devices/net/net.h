@@ -17,6 +17,9 @@
 struct vswitch *net_lock(void);
 void net_unlock(void);
 
+/** net_locked() - the switch, which is locked. */
+struct vswitch *net_locked(void);
+
 /** net_now() - the clock that the switch is given, ns since boot. */
 u64 net_now(void);
 

@@ -3,9 +3,8 @@
  * Assigned functions. Attaching and detaching happen with all vCPUs of the VM parked; interrupts
  * come on the boot CPU, where its softirq hands them to the VM under vm->lock.
  */
-#include "devices/pci/assign.h"
+#include "devices/pci/assign_priv.h"
 
-#include "arch/x86/io.h"
 #include "devices/pci/assign_dma.h"
 #include "devices/platform/pc.h"
 #include "devices/sriov/sriov.h"
@@ -23,32 +22,6 @@
 #include "kernel/core/pci.h"
 #include "kernel/core/percpu.h"
 
-#define BDF_FMT	      "%02x:%02x.%u"
-#define BDF_ARGS(bdf) PCI_BUS(bdf), PCI_DEV(bdf), PCI_FN(bdf)
-
-struct source {
-	struct assigned *a;
-	u8 vector; /* of the host, 0: none */
-};
-
-struct assigned {
-	/* Constant while assigned. */
-	struct vm *vm;
-	const struct assigned_ops *ops;
-	void *ctx;
-	struct vassign_tables tables;
-	volatile u8 *bar[6]; /* registers, where a trapped page needs them */
-	struct vpci_function fn;
-	struct vdev vdev;
-	/* Under vm->lock. */
-	struct vassign v;
-	struct host_irq irqs;
-	struct source source[HOST_IRQ_MAX];
-	u64 interrupts;
-	/* Atomic: bit per vector that came. */
-	u32 pending;
-};
-
 struct vm_part {
 	struct iommu_domain *domain;
 	struct assigned *fn[ASSIGN_PER_VM];
@@ -56,7 +29,7 @@ struct vm_part {
 };
 
 static struct vm_part part[VM_MAX];
-static struct log_limit limit;
+struct log_limit assign_limit;
 
 static struct vm_part *part_of(const struct vm *vm)
 {
@@ -100,6 +73,13 @@ static void softirq(void)
 	for (u32 i = 0; i < VM_MAX; i++)
 		for (u32 k = 0; k < part[i].count; k++)
 			deliver(part[i].fn[k]);
+}
+
+void assign_raise_soon(struct assigned *a, u32 vectors)
+{
+	atomic_or(&a->pending, vectors);
+	atomic_or(&pcpu_get(0)->softirq, SOFTIRQ_ASSIGN);
+	cpu_kick(0);
 }
 
 bool assign_raise(struct assigned *a, u16 vector)
@@ -146,13 +126,13 @@ static void on_irq_mode(void *ctx, enum vassign_irq mode)
 	int rc;
 
 	close_irqs(a);
-	if (mode == VASSIGN_IRQ_OFF)
+	if (mode == VASSIGN_IRQ_OFF || !a->backed)
 		return;
 	rc = open_irqs(a, mode == VASSIGN_IRQ_MSIX);
 	if (!rc)
 		return;
 	close_irqs(a);
-	log_limited(&limit, LOG_ERR, "vm %s: " BDF_FMT ": no interrupts: %s", a->vm->name,
+	log_limited(&assign_limit, LOG_ERR, "vm %s: " BDF_FMT ": no interrupts: %s", a->vm->name,
 		    BDF_ARGS(a->v.info.bdf), err_name(rc));
 }
 
@@ -166,139 +146,29 @@ static void on_raise(void *ctx, u16 vector, u64 address, u32 data)
 
 /* ---- registers ------------------------------------------------------------------------- */
 
-/* The region's context carries function and BAR: the io_fn has no other way to know. */
-struct trap {
-	struct assigned *a;
-	unsigned bar;
-	u64 off;
-};
-
-static void physical_mmio(struct assigned *a, unsigned bar, u64 off, unsigned size, bool write,
-			  u64 *value)
-{
-	volatile u8 *p = a->bar[bar] + off;
-
-	switch (size) {
-	case 1:
-		if (write)
-			mmio_write8(p, (u8)*value);
-		else
-			*value = mmio_read8(p);
-		break;
-	case 2:
-		if (write)
-			mmio_write16(p, (u16)*value);
-		else
-			*value = mmio_read16(p);
-		break;
-	case 4:
-		if (write)
-			mmio_write32(p, (u32)*value);
-		else
-			*value = mmio_read32(p);
-		break;
-	default:
-		if (write)
-			mmio_write64(p, *value);
-		else
-			*value = mmio_read64(p);
-		break;
-	}
-}
-
-static void on_mmio(void *ctx, unsigned bar, u64 off, unsigned size, bool write, u64 *value)
-{
-	struct assigned *a = ctx;
-
-	if (a->ops && a->ops->mmio)
-		a->ops->mmio(a->ctx, bar, off, size, write, value);
-	else if (a->bar[bar] && off % size == 0)
-		physical_mmio(a, bar, off, size, write, value);
-	else if (!write)
-		*value = ~0ull;
-}
-
-static void trapped(void *ctx, u64 off, unsigned size, bool write, u64 *value)
-{
-	struct trap *t = ctx;
-
-	vassign_mmio(&t->a->v, t->bar, t->off + off, size, write, value);
-}
-
-static int add_trap(struct assigned *a, unsigned bar, u64 gpa, const struct vassign_range *r)
-{
-	struct trap *t = kalloc(&a->vm->owner, sizeof(*t));
-	struct io_region region = { .base = gpa, .len = r->len, .name = "assigned", .fn = trapped,
-				    .ctx = t };
-	int rc = -ENOMEM;
-
-	if (!t)
-		return rc;
-	*t = (struct trap){ a, bar, r->off };
-	rc = io_bus_add(&a->vm->mmio, &region);
-	if (rc)
-		kfree(&a->vm->owner, t, sizeof(*t));
-	return rc;
-}
-
-static void remove_trap(struct assigned *a, unsigned bar, u64 gpa, const struct vassign_range *r)
-{
-	struct io_region *region = io_bus_find(&a->vm->mmio, gpa);
-	struct trap *t;
-
-	/* It may never have been added: then somebody else's lies there, or nothing. */
-	if (!region || region->base != gpa || region->fn != trapped)
-		return;
-	t = region->ctx;
-	if (t->a != a || t->bar != bar || t->off != r->off)
-		return;
-	if (io_bus_remove(&a->vm->mmio, gpa) == 0)
-		kfree(&a->vm->owner, t, sizeof(*t));
-}
-
-/* Is it this piece that is mapped at gpa? */
-static bool maps_piece(struct assigned *a, unsigned bar, u64 gpa, const struct vassign_range *r)
-{
-	struct pgtable_leaf leaf;
-
-	return pgtable_lookup(&a->vm->stage2, gpa, &leaf) == 0 &&
-	       leaf.hpa + (gpa - leaf.va) == a->v.info.bar[bar].addr + r->off;
-}
-
-static void on_range(void *ctx, unsigned bar, u64 gpa, const struct vassign_range *r, bool on)
-{
-	struct assigned *a = ctx;
-	int rc = 0;
-
-	if (!on && r->trap)
-		remove_trap(a, bar, gpa, r);
-	else if (!on && maps_piece(a, bar, gpa, r))
-		stage2_unmap_mmio(a->vm, gpa, r->len);
-	else if (on && r->trap)
-		rc = add_trap(a, bar, gpa, r);
-	else if (on)
-		rc = stage2_map_mmio(a->vm, gpa, a->v.info.bar[bar].addr + r->off, r->len);
-	if (rc)
-		log_limited(&limit, LOG_WARN, "vm %s: " BDF_FMT ": BAR %u is not at %#lx: %s",
-			    a->vm->name, BDF_ARGS(a->v.info.bdf), bar, gpa, err_name(rc));
-}
-
 static void on_master(void *ctx, bool on)
 {
-	physical_command(ctx, on ? 0 : PCI_COMMAND_MASTER, on ? PCI_COMMAND_MASTER : 0);
+	if (((struct assigned *)ctx)->backed)
+		physical_command(ctx, on ? 0 : PCI_COMMAND_MASTER, on ? PCI_COMMAND_MASTER : 0);
 }
 
-/* Physical reset; its registers are decoded again afterwards, as the guest's view is our affair. */
-static int reset_function(struct assigned *a)
+/* Its registers are decoded again afterwards, as the guest's view is our affair. */
+static int reset_physical(struct assigned *a)
 {
 	int rc = pci_reset_function(pci_cfg_host(), &host_delay, a->v.info.bdf, &a->v.info.caps);
 
-	if (rc)
-		return rc;
-	physical_command(a, PCI_COMMAND_MASTER, PCI_COMMAND_MEMORY);
-	if (a->ops && a->ops->reset)
+	if (!rc)
+		physical_command(a, PCI_COMMAND_MASTER, PCI_COMMAND_MEMORY);
+	return rc;
+}
+
+static int reset_function(struct assigned *a)
+{
+	int rc = a->backed ? reset_physical(a) : 0;
+
+	if (!rc && a->ops && a->ops->reset)
 		a->ops->reset(a->ctx);
-	return 0;
+	return rc;
 }
 
 static void on_flr(void *ctx)
@@ -348,7 +218,7 @@ static int alloc_tables(struct assigned *a, u32 vectors)
 /* Registers that trapped pages pass on. */
 static int map_bars(struct assigned *a)
 {
-	for (unsigned i = 0; i < 6; i++) {
+	for (unsigned i = 0; i < 6 && !(a->ops && a->ops->mmio); i++) {
 		const struct pci_bar *b = &a->v.info.bar[i];
 		struct vassign_range r[VASSIGN_RANGES];
 		u32 n = b->size && !b->io ? vassign_ranges(&a->v, i, r) : 0;
@@ -367,8 +237,8 @@ static int map_bars(struct assigned *a)
 
 static int build_virtual(struct assigned *a, const struct assign_request *r)
 {
-	const struct vassign_env env = { a, on_range, on_master, on_irq_mode, on_raise, on_flr,
-					 on_mmio };
+	const struct vassign_env env = { a, assign_range, on_master, on_irq_mode, on_raise,
+					 on_flr, assign_mmio };
 	int rc = alloc_tables(a, r->info.msix_vectors);
 
 	a->v.info = r->info; /* what free_assigned() needs, whatever happens */
@@ -376,6 +246,7 @@ static int build_virtual(struct assigned *a, const struct assign_request *r)
 		return rc;
 	vassign_init(&a->v, &r->info, &a->tables, &env);
 	vassign_trap(&a->v, r->trap_bar, r->trap_off, r->trap_len);
+	vassign_trap_all(&a->v, r->unbacked);
 	for (u32 i = 0; i < HOST_IRQ_MAX; i++)
 		a->source[i].a = a;
 	return map_bars(a);
@@ -406,7 +277,7 @@ static int attach(struct assigned *a, char *why, size_t why_size)
 	if (rc)
 		return rc;
 	physical_command(a, PCI_COMMAND_MASTER, PCI_COMMAND_MEMORY | PCI_COMMAND_INTX_OFF);
-	rc = reset_function(a);
+	rc = reset_physical(a);
 	if (rc) {
 		fmt_snprintf(why, why_size, BDF_FMT " cannot be reset: %s", BDF_ARGS(bdf),
 			     err_name(rc));
@@ -416,6 +287,7 @@ static int attach(struct assigned *a, char *why, size_t why_size)
 	if (rc)
 		fmt_snprintf(why, why_size, BDF_FMT " cannot be attached: %s", BDF_ARGS(bdf),
 			     err_name(rc));
+	a->backed = !rc;
 	return rc;
 }
 
@@ -451,9 +323,12 @@ static void detach(struct assigned *a)
 	u16 bdf = a->v.info.bdf;
 	int rc;
 
+	if (!a->backed)
+		return;
+	a->backed = false;
 	physical_command(a, PCI_COMMAND_MASTER, 0);
 	close_irqs(a);
-	rc = reset_function(a);
+	rc = reset_physical(a);
 	if (rc)
 		log_err(BDF_FMT ": did not come back from its reset: %s", BDF_ARGS(bdf),
 			err_name(rc));
@@ -481,15 +356,18 @@ int assign_add(struct vm *vm, const struct assign_request *r, char *why, size_t 
 	rc = build_virtual(a, r);
 	if (rc)
 		goto out_free;
-	rc = attach(a, why, why_size);
+	rc = r->unbacked ? 0 : attach(a, why, why_size);
+	if (!rc && r->ops && r->ops->reset)
+		r->ops->reset(r->ctx);
 	if (rc)
 		goto out_free;
 	rc = plug(a, why, why_size);
 	if (rc)
 		goto out_detach;
 	p->fn[p->count++] = a;
-	log_info("vm %s: has " BDF_FMT " as 00:%02x.0", vm->name, BDF_ARGS(r->info.bdf),
-		 a->fn.devfn >> 3);
+	if (a->backed)
+		log_info("vm %s: has " BDF_FMT " as 00:%02x.0", vm->name, BDF_ARGS(r->info.bdf),
+			 a->fn.devfn >> 3);
 	return 0;
 out_detach:
 	detach(a);
@@ -512,6 +390,17 @@ static void drop_domain(struct vm *vm)
 	p->domain = NULL;
 }
 
+/* Without a function that can reach its memory the VM may be moved again. */
+static void drop_unused_domain(struct vm *vm)
+{
+	struct vm_part *p = part_of(vm);
+
+	for (u32 i = 0; i < p->count; i++)
+		if (p->fn[i]->backed)
+			return;
+	drop_domain(vm);
+}
+
 void assign_remove(struct assigned *a)
 {
 	struct vm *vm = a->vm;
@@ -527,9 +416,56 @@ void assign_remove(struct assigned *a)
 	if (a->ops && a->ops->gone)
 		a->ops->gone(a->ctx);
 	free_assigned(a);
-	/* Without a function that can reach its memory it may be moved again. */
-	if (!p->count)
-		drop_domain(vm);
+	drop_unused_domain(vm);
+}
+
+void assign_open(struct assigned *a)
+{
+	vassign_trap_all(&a->v, false);
+}
+
+void assign_close(struct assigned *a)
+{
+	vassign_trap_all(&a->v, true);
+}
+
+void assign_cut(struct assigned *a)
+{
+	detach(a);
+	drop_unused_domain(a->vm);
+}
+
+/* Shaped like the one that the guest has seen? */
+static bool same_shape(const struct assign_info *a, const struct assign_info *b)
+{
+	bool same = a->msix_vectors == b->msix_vectors && a->msix_table_bar == b->msix_table_bar &&
+		    a->msix_pba_bar == b->msix_pba_bar && a->msix_table == b->msix_table &&
+		    a->msix_pba == b->msix_pba;
+
+	for (u32 i = 0; i < 6; i++)
+		same = same && a->bar[i].size == b->bar[i].size;
+	return same;
+}
+
+int assign_back(struct assigned *a, const struct assign_info *info, char *why, size_t why_size)
+{
+	const struct assign_info before = a->v.info;
+	int rc;
+
+	if (!same_shape(&before, info)) {
+		fmt_snprintf(why, why_size, "it is of another kind");
+		return -ENOTSUP;
+	}
+	a->v.info = *info;
+	rc = attach(a, why, why_size);
+	if (rc) {
+		a->v.info = before;
+		drop_unused_domain(a->vm);
+		return rc;
+	}
+	on_master(a, a->v.mastering);
+	on_irq_mode(a, a->v.mode);
+	return 0;
 }
 
 struct assigned *assign_at(struct vm *vm, u16 bdf)
@@ -557,12 +493,12 @@ u32 assign_list(struct assign_stat *out, u32 max)
 	u32 n = 0;
 
 	for (u32 i = 0; i < VM_MAX; i++) {
-		for (u32 k = 0; k < part[i].count; k++, n++) {
+		for (u32 k = 0; k < part[i].count; k++) {
 			const struct assigned *a = part[i].fn[k];
 
-			if (n >= max)
+			if (!a->backed || n++ >= max)
 				continue;
-			out[n] = (struct assign_stat){ .bdf = a->v.info.bdf,
+			out[n - 1] = (struct assign_stat){ .bdf = a->v.info.bdf,
 						       .guest_devfn = a->fn.devfn,
 						       .vm = a->vm->name,
 						       .interrupts = a->interrupts,

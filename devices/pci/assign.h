@@ -34,6 +34,7 @@ struct assign_request {
 	struct assign_info info;
 	const struct assigned_ops *ops; /* NULL: plain function */
 	void *ctx;
+	bool unbacked;	/* no physical function yet: all its BARs are mmio()'s; info describes one */
 	u8 trap_bar;	/* pages of a BAR that mmio() answers */
 	u64 trap_off, trap_len;
 };
@@ -52,6 +53,22 @@ int MUST_CHECK assign_add(struct vm *vm, const struct assign_request *r, char *w
 
 /** assign_remove() - take it away: stopped, cleaned, detached, freed. All vCPUs parked. */
 void assign_remove(struct assigned *a);
+
+/**
+ * assign_cut(), assign_back() - the physical function goes, another one of the same kind comes,
+ * while the guest keeps its virtual one: registers, BARs and interrupts stay as they are. Without
+ * one mmio() answers for all pages; assign_back() leaves them trapped: assign_open() ends that. The
+ * new function is reset first. Returns as assign_add(). All vCPUs parked.
+ */
+void assign_cut(struct assigned *a);
+int MUST_CHECK assign_back(struct assigned *a, const struct assign_info *info, char *why,
+			   size_t why_size);
+void assign_open(struct assigned *a);
+/** assign_close() - trap all pages, before assign_cut(). */
+void assign_close(struct assigned *a);
+
+/** assign_raise_soon() - as assign_raise() for each bit. Context: any, no lock needed. */
+void assign_raise_soon(struct assigned *a, u32 vectors);
 
 /** assign_raise() - as if the function had sent interrupt 'vector'. Locks: vm->lock. */
 bool assign_raise(struct assigned *a, u16 vector);

@@ -174,6 +174,19 @@ void vassign_trap(struct vassign *v, u8 bar, u64 off, u64 len)
 	v->trap_len = len;
 }
 
+void vassign_trap_all(struct vassign *v, bool on)
+{
+	if (on == v->trap_all)
+		return;
+	for (unsigned i = 0; i < VCFG_BARS; i++)
+		if (v->cfg.bar[i].mapped)
+			tell_ranges(v, i, v->cfg.bar[i].base, false);
+	v->trap_all = on;
+	for (unsigned i = 0; i < VCFG_BARS; i++)
+		if (v->cfg.bar[i].mapped)
+			tell_ranges(v, i, v->cfg.bar[i].base, true);
+}
+
 /* ---- BARs ------------------------------------------------------------------------------ */
 
 /* Does the page at off hold anything that must be trapped? */
@@ -181,6 +194,8 @@ static bool page_trapped(const struct vassign *v, unsigned bar, u64 off)
 {
 	const struct assign_info *a = &v->info;
 
+	if (v->trap_all)
+		return true;
 	if (v->trap_len && bar == v->trap_bar &&
 	    ranges_overlap(off, PAGE_SIZE, v->trap_off, v->trap_len))
 		return true;

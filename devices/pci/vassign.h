@@ -47,6 +47,7 @@ struct vassign {
 	u8 cap_pcie, cap_msi; /* in the virtual space, 0: none */
 	u8 trap_bar;	      /* BAR with a page range of the owner's that is always trapped */
 	u64 trap_off, trap_len; /* trap_len 0: none */
+	bool trap_all;
 	bool mastering;
 	enum vassign_irq mode;
 };
@@ -65,6 +66,9 @@ void vassign_init(struct vassign *v, const struct assign_info *info,
 
 /** vassign_trap() - [off, off+len) of a BAR is answered by env->mmio(). Before the guest runs. */
 void vassign_trap(struct vassign *v, u8 bar, u64 off, u64 len);
+
+/** vassign_trap_all() - all of its BARs, from now on or no more; those that are mapped change. */
+void vassign_trap_all(struct vassign *v, bool on);
 
 /** vassign_ranges() - the pieces of a BAR, in order; how many. */
 u32 vassign_ranges(const struct vassign *v, unsigned bar, struct vassign_range out[VASSIGN_RANGES]);

@@ -5,6 +5,7 @@
 #include "devices/platform/pc_virtio.h"
 
 #include "devices/platform/pc.h"
+#include "guest/mem/gmem.h"
 #include "guest/vm/machine.h"
 #include "kernel/base/atomic.h"
 #include "kernel/base/err.h"
@@ -12,26 +13,12 @@
 
 static u8 *mem_map(void *ctx, gpa_t gpa, u32 *len)
 {
-	const struct gmap *m = &((struct pc_virtio *)ctx)->vm->mem;
-	u8 *p = gmap_ptr(m, gpa);
-	u64 n = SIZE_2M - gpa % SIZE_2M;
-
-	if (!p)
-		return NULL;
-	if (gpa < m->vga_base)
-		n = min_u64(n, m->vga_base - gpa);
-	*len = (u32)min_u64(*len, n);
-	return p;
+	return gmem_piece(&((struct pc_virtio *)ctx)->vm->mem, gpa, len);
 }
 
 static void mem_dirty(void *ctx, gpa_t gpa, u32 len)
 {
-	struct gmap *m = &((struct pc_virtio *)ctx)->vm->mem;
-
-	if (!m->dirty)
-		return;
-	for (gpa_t page = align_down(gpa, PAGE_SIZE); page < gpa + len; page += PAGE_SIZE)
-		gmap_mark_dirty(m, page);
+	gmem_dirty(&((struct pc_virtio *)ctx)->vm->mem, gpa, len);
 }
 
 static void bar_io(void *ctx, u64 off, unsigned size, bool write, u64 *value)

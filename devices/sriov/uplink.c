@@ -86,14 +86,14 @@ static void allow_vlan(struct igb *g, u16 vlan)
 		log_warn("nic %s: VLAN %u does not pass: %s", g->name, vlan, err_name(rc));
 }
 
-/* VLANs that paravirtual guests are in: they pass at the uplink, tagged. */
+/* VLANs that guests are in (a VF may become its twin at any time): they pass at the uplink, tagged. */
 static void allow_vlans(struct igb *g, const struct config *c)
 {
 	for (u32 i = 0; i < c->vms; i++) {
 		for (u32 k = 0; k < CONFIG_NETS; k++) {
 			const struct config_net *n = &c->vm[i].net[k];
 
-			if (n->kind == CONFIG_NET_PV && n->vlan)
+			if (n->kind != CONFIG_NET_NONE && n->vlan)
 				allow_vlan(g, n->vlan);
 		}
 	}

@@ -72,3 +72,24 @@ int gmem_fill(struct gmap *m, gpa_t gpa, u8 c, size_t n)
 	}
 	return 0;
 }
+
+u8 *gmem_piece(const struct gmap *m, gpa_t gpa, u32 *len)
+{
+	u8 *p = gmap_ptr(m, gpa);
+	u64 n = SIZE_2M - gpa % SIZE_2M;
+
+	if (!p)
+		return NULL;
+	if (gpa < m->vga_base)
+		n = min_u64(n, m->vga_base - gpa);
+	*len = (u32)min_u64(*len, n);
+	return p;
+}
+
+void gmem_dirty(struct gmap *m, gpa_t gpa, u32 len)
+{
+	if (!m->dirty)
+		return;
+	for (gpa_t page = align_down(gpa, PAGE_SIZE); page < gpa + len; page += PAGE_SIZE)
+		gmap_mark_dirty(m, page);
+}

@@ -33,6 +33,7 @@ struct config_net {
 	u8 queues;     /* pv: pairs of queues, 0: one per vCPU */
 	u16 mtu;       /* pv: 0: the default */
 	bool no_packed; /* pv: split rings only */
+	bool twin;     /* vf: begins as the software twin, needs no hardware */
 };
 
 struct config_nic {

@@ -350,6 +350,11 @@ static const char *net_packed(struct config_net *net, struct slice v)
 	return NULL;
 }
 
+static const char *net_twin(struct config_net *net, struct slice v)
+{
+	return value_bool(v, &net->twin) ? NULL : "twin=yes or twin=no";
+}
+
 static const char *set_net_option(struct config_net *net, struct slice name, struct slice v)
 {
 	static const struct {
@@ -358,14 +363,14 @@ static const char *set_net_option(struct config_net *net, struct slice name, str
 	} options[] = {
 		{ "mac", net_mac },	  { "nic", net_nic }, { "vlan", net_vlan },
 		{ "rate", net_rate },	  { "queues", net_queues }, { "mtu", net_mtu },
-		{ "packed", net_packed },
+		{ "packed", net_packed }, { "twin", net_twin },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
 		if (slice_is(name, options[i].name))
 			return options[i].set(net, v);
 	}
-	return "options out of nic= mac= vlan= rate= queues= mtu= packed=";
+	return "options out of nic= mac= vlan= rate= queues= mtu= packed= twin=";
 }
 
 /* What the options of an interface must be together. */
@@ -375,12 +380,12 @@ static const char *net_complete(const struct config_net *net)
 
 	if (!net->has_mac)
 		return "complete: mac= is missing";
-	if (vf && !net->nic[0])
-		return "complete: vf needs nic=NAME";
+	if (vf && !net->nic[0] && !net->twin)
+		return "complete: vf needs nic=NAME or twin=yes";
 	if (vf && (net->queues || net->mtu || net->no_packed))
 		return "without queues=, mtu=, packed=: a vf has its own";
-	if (!vf && net->nic[0])
-		return "without nic=: pv is attached to the switch";
+	if (!vf && (net->nic[0] || net->twin))
+		return "without nic=, twin=: pv is attached to the switch";
 	return NULL;
 }
 

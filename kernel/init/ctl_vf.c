@@ -13,6 +13,7 @@
 #include "kernel/base/fmt.h"
 #include "kernel/base/str.h"
 #include "kernel/core/log.h"
+#include "kernel/core/timer.h"
 
 #define WHY 160
 
@@ -43,7 +44,10 @@ static void show_vf(struct ctl_out *out, const struct igb_vf_stat *s)
 {
 	ctl_cell(out, "%s", s->nic);
 	ctl_cell_num(out, s->n);
-	ctl_cell(out, "%02x:%02x.%x", s->bdf >> 8, s->bdf >> 3 & 31, s->bdf & 7);
+	if (s->bdf)
+		ctl_cell(out, "%02x:%02x.%x", s->bdf >> 8, s->bdf >> 3 & 31, s->bdf & 7);
+	else
+		ctl_cell(out, "-");
 	ctl_cell(out, "%s", s->vm ? s->vm : "-");
 	ctl_cell_num(out, s->net);
 	ctl_cell(out, "%02x:%02x:%02x:%02x:%02x:%02x", s->mac[0], s->mac[1], s->mac[2], s->mac[3],
@@ -82,6 +86,10 @@ static int run_list(struct ctl_out *out, const struct ctl_args *args)
 	for (u32 i = 0; nics_at(i); i++)
 		for (u8 n = 0; igb_vf_stat(nics_at(i), n, &s) == 0; n++)
 			show_vf(out, &s);
+	for (u32 i = 0; i < VM_MAX; i++)
+		for (u8 n = 0; vm_at(i) && n < CONFIG_NETS; n++)
+			if (igb_twin_stat(vm_at(i), n, &s))
+				show_vf(out, &s);
 	show_functions(out);
 	return 0;
 }
@@ -263,7 +271,68 @@ static int run_detach(struct ctl_out *out, const struct ctl_args *args)
 	return rc;
 }
 
+/* ---- hardware and its twin ---------------------------------------------------------------- */
+
+/* Option nic= of the request that runs. */
+static const char *wanted_nic;
+
+static int to_twin(const struct target *t, char *why)
+{
+	return igb_guest_twin(t->vm, t->net, why, WHY);
+}
+
+static int to_direct(const struct target *t, char *why)
+{
+	return igb_guest_direct(t->vm, t->net, wanted_nic, why, WHY);
+}
+
+static int move_vf(struct ctl_out *out, int (*change)(const struct target *t, char *why))
+{
+	struct target t;
+	u64 before = time_ns();
+	int rc = read_target(out, &t);
+
+	if (rc)
+		return rc;
+	if (t.function || !t.vm->machine)
+		return ctl_fail(out, -EINVAL, "%s of %s is no VF in use", ctl_arg(out, 1),
+				t.vm->name);
+	rc = change_machine(out, &t, change);
+	if (!rc)
+		ctl_num(out, "us", (time_ns() - before) / 1000);
+	return rc;
+}
+
+static int run_twin(struct ctl_out *out, const struct ctl_args *args)
+{
+	(void)args;
+	return move_vf(out, to_twin);
+}
+
+static int run_direct(struct ctl_out *out, const struct ctl_args *args)
+{
+	wanted_nic = ctl_opt(args, "nic");
+	return move_vf(out, to_direct);
+}
+
 static const struct ctl_verb verbs[] = {
+	{ .name = "vf",
+	  .sub = "direct",
+	  .usage = "NAME netN [nic=NIC]",
+	  .help = "let a VF's twin go on as a VF of a NIC",
+	  .options = "nic",
+	  .min_args = 2,
+	  .max_args = 2,
+	  .arg = CTL_ARG_VM,
+	  .run = run_direct },
+	{ .name = "vf",
+	  .sub = "twin",
+	  .usage = "NAME netN",
+	  .help = "let a VF go on in software: its hardware becomes free",
+	  .min_args = 2,
+	  .max_args = 2,
+	  .arg = CTL_ARG_VM,
+	  .run = run_twin },
 	{ .name = "vf",
 	  .sub = "attach",
 	  .usage = "NAME netN nic=NIC mac=MAC [vlan=N] [rate=BITS] | NAME BB:DD.F",

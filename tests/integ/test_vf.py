@@ -342,6 +342,50 @@ def attach_and_detach(t):
         m.peer.close()
 
 
+def counted(m, i):
+    """What guest number i's driver says of its frames."""
+    text = on(m, i, "cd /sys/class/net/eth0/statistics; cat rx_packets tx_packets rx_bytes tx_bytes")
+    return [int(w) for w in re.findall(r"^(\d+)\s*$", text, re.M)]
+
+
+@test(timeout=240, needs=NEEDS, cores=2)
+def twin_without_hardware(t):
+    """A stock igbvf on a VF that is software from the start, no IOMMU needed."""
+    between(t, section(1, "vf twin=yes"), section(2, "pv"), iommu="")
+
+
+@test(timeout=240, needs=NEEDS, cores=2)
+def twin_and_back(t):
+    """A VF becomes its twin and hardware again while its guest's connections go on."""
+    m = machine(t, section(1, "vf nic=lan0"), section(2, "vf nic=lan0"))
+    try:
+        up(m, 2)
+        for i in (1, 2):
+            carrier(m, i)
+        ping(m, 1, 2)
+        before = counted(m, 1)
+        for _ in range(5):
+            m.ctl.request("vf twin g1 net0")
+            assert "twin" in [r["nic"] for r in m.ctl.request("vf list")
+                              if r.get("row") == "vf" and r["vm"] == "g1"]
+            ping(m, 1, 2)
+            ping(m, 2, 1, 1400)
+            ping(m, 1, OUTSIDE)
+            fetch(m, 2, 1)
+            m.ctl.request("vf direct g1 net0")
+            ping(m, 1, 2)
+            ping(m, 1, OUTSIDE)
+            after = counted(m, 1)
+            assert all(0 <= y - x < 1 << 28 for x, y in zip(before, after)), (before, after)
+            before = after
+        fetch(m, 1, 2)
+        for i in (1, 2):
+            on(m, i, "sh /tests/check-dmesg.sh")
+    finally:
+        m.peer.close()
+    check_wire(m)
+
+
 @test(timeout=400, needs=BARE_NEEDS)
 def changes_hands_50_times(t):
     """Each owner finds nothing of the last one and leaves all registers dirty."""

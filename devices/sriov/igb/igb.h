@@ -10,7 +10,6 @@
 #include "devices/pci/host_irq.h"
 #include "devices/sriov/igb/igb_hw.h"
 #include "devices/sriov/igb/igb_ring.h"
-#include "devices/sriov/igb/igb_vf0.h"
 #include "devices/sriov/sriov.h"
 #include "kernel/core/config.h"
 #include "kernel/core/lock.h"
@@ -26,16 +25,12 @@ struct igb_client {
 	void (*link)(void *ctx, u32 mbps);	/* 0: down */
 };
 
-struct vm;
+struct igb_guest;
 
-/* A VF in a guest's hands. Boot CPU, control; page: vm->lock. */
-struct igb_guest {
-	struct igb *g;
-	u8 n;
-	struct vm *vm; /* NULL: free */
-	bool lost;     /* its queues did not stop: nobody gets it any more */
-	u8 net;	       /* which of the VM's interfaces */
-	struct igb_vf0 page;
+/* A VF as a piece of hardware. Boot CPU, control. */
+struct igb_slot {
+	struct igb_guest *guest; /* NULL: free */
+	bool lost;		 /* its queues did not stop: nobody gets it any more */
 };
 
 struct igb {
@@ -60,7 +55,7 @@ struct igb {
 	u32 mbps;
 	u32 events; /* atomic, IGB_EVENT_* */
 	u64 interrupts;
-	struct igb_guest guest[IGB_MAX_VFS];
+	struct igb_slot slot[IGB_MAX_VFS];
 };
 
 /** igb_matches() - is f a device of this driver? */

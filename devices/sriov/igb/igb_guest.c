@@ -2,17 +2,16 @@
 /*
  * 82576 VFs in guests: choosing one, its policy, its control page.
  */
-#include "devices/sriov/igb/igb_guest.h"
+#include "devices/sriov/igb/igb_guest_priv.h"
 
 #include "arch/x86/io.h"
-#include "devices/pci/assign.h"
 #include "devices/platform/pc.h"
 #include "devices/sriov/nics.h"
-#include "guest/vm/vm.h"
 #include "kernel/base/bits.h"
 #include "kernel/base/err.h"
 #include "kernel/base/fmt.h"
 #include "kernel/base/str.h"
+#include "kernel/core/frames.h"
 #include "kernel/core/log.h"
 #include "kernel/core/pci.h"
 
@@ -23,39 +22,80 @@
 #define STAT_TX_PACKETS 0xf14u
 #define STAT_RX_BYTES	0xf18u
 #define STAT_TX_BYTES	0xf34u
+#define STAT_RX_MULTICAST 0xf3cu
+
+#define IGB_VF_BAR 0x4000u
+
+/* By VM and interface. Boot CPU, control. */
+static struct igb_guest *guests[VM_MAX][CONFIG_NETS];
 
 /* ---- control page: vm->lock is held ---------------------------------------------------- */
 
+/* The registers and tables that know of this VF, and its number there. */
+static struct igb_hw *hw_lock(struct igb_guest *v, u8 *n)
+{
+	*n = v->g ? v->n : 0;
+	if (!v->g)
+		return &v->soft;
+	spin_lock(&v->g->lock);
+	return &v->g->hw;
+}
+
+static void hw_unlock(struct igb_guest *v)
+{
+	if (v->g)
+		spin_unlock(&v->g->lock);
+	else
+		igb_twin_sync(v);
+}
+
 static void page_reset(void *ctx)
 {
-	struct igb_guest *v = ctx;
+	u8 n;
+	struct igb_hw *hw = hw_lock(ctx, &n);
 
-	spin_lock(&v->g->lock);
-	igb_vf_hw_reset(&v->g->hw, v->n);
-	spin_unlock(&v->g->lock);
+	igb_vf_hw_reset(hw, n);
+	hw_unlock(ctx);
 }
 
 static u32 page_message(void *ctx, u32 msg[IGB_MBOX_WORDS])
 {
-	struct igb_guest *v = ctx;
-	u32 words;
+	u8 n;
+	struct igb_hw *hw = hw_lock(ctx, &n);
+	u32 words = igb_mbox_handle(hw, n, msg);
 
-	spin_lock(&v->g->lock);
-	words = igb_mbox_handle(&v->g->hw, v->n, msg);
-	spin_unlock(&v->g->lock);
+	hw_unlock(ctx);
 	return words;
 }
 
 static bool page_link(void *ctx)
 {
-	return ((struct igb_guest *)ctx)->g->mbps != 0;
+	const struct igb_guest *v = ctx;
+
+	return !v->g || v->g->mbps != 0; /* the twin hangs on the switch */
 }
 
 static u32 page_stat(void *ctx, u32 off)
 {
 	struct igb_guest *v = ctx;
+	const struct vf_twin_count *c = &v->twin.count;
 
-	return mmio_read32(v->g->regs + IGB_VF_STAT(v->n) + (off & 0xff));
+	if (v->g)
+		return mmio_read32(v->g->regs + IGB_VF_STAT(v->n) + (off & 0xff));
+	switch (off) {
+	case STAT_RX_PACKETS:
+		return c->rx_packets;
+	case STAT_TX_PACKETS:
+		return c->tx_packets;
+	case STAT_RX_BYTES:
+		return c->rx_bytes;
+	case STAT_TX_BYTES:
+		return c->tx_bytes;
+	case STAT_RX_MULTICAST:
+		return c->rx_multicast;
+	default:
+		return 0;
+	}
 }
 
 static void on_mmio(void *ctx, unsigned bar, u64 off, unsigned size, bool write, u64 *value)
@@ -64,21 +104,32 @@ static void on_mmio(void *ctx, unsigned bar, u64 off, unsigned size, bool write,
 
 	if (bar == 0 && off < IGB_VF_PAGE)
 		igb_vf0_io(&v->page, (u32)off, size, write, value);
+	else if (bar == 0)
+		igb_twin_mmio(v, (u32)off, size, write, value);
 	else if (!write)
 		*value = 0; /* beside the MSI-X structures there is nothing */
 }
 
-static int clean(struct igb_guest *v)
+int igb_guest_clean(struct igb *g, u8 n)
 {
 	int rc;
 
-	spin_lock(&v->g->lock);
-	igb_vf_hw_reset(&v->g->hw, v->n);
-	rc = igb_vf_clean(&v->g->hw, v->n);
-	spin_unlock(&v->g->lock);
+	spin_lock(&g->lock);
+	igb_vf_hw_reset(&g->hw, n);
+	rc = igb_vf_clean(&g->hw, n);
+	spin_unlock(&g->lock);
 	if (rc)
-		log_err("nic %s: VF %u does not stop: %s", v->g->name, v->n, err_name(rc));
+		log_err("nic %s: VF %u does not stop: %s", g->name, n, err_name(rc));
 	return rc;
+}
+
+void igb_guest_take(struct igb *g, u8 n)
+{
+	spin_lock(&g->lock);
+	igb_vf_take(&g->hw, n);
+	spin_unlock(&g->lock);
+	g->slot[n].lost = igb_guest_clean(g, n) != 0;
+	g->slot[n].guest = NULL;
 }
 
 /* After each reset of the function by configuration space or machine. */
@@ -86,17 +137,24 @@ static void on_reset(void *ctx)
 {
 	struct igb_guest *v = ctx;
 
-	(void)clean(v); /* said already; a queue that runs on is bounded by the IOMMU */
+	if (v->g) {
+		/* What runs on is bounded by the IOMMU. */
+		v->g->slot[v->n].lost = igb_guest_clean(v->g, v->n) != 0;
+	} else {
+		igb_twin_power_on(v);
+		page_reset(v);
+	}
 	igb_vf0_reset(&v->page);
 }
 
 static void release(struct igb_guest *v)
 {
-	spin_lock(&v->g->lock);
-	igb_vf_take(&v->g->hw, v->n);
-	spin_unlock(&v->g->lock);
-	v->lost = clean(v) != 0;
-	v->vm = NULL;
+	igb_twin_stop(v);
+	timer_cancel(&v->timer);
+	if (v->g)
+		igb_guest_take(v->g, v->n);
+	guests[v->vm->index][v->net] = NULL;
+	kfree(&v->vm->owner, v, sizeof(*v));
 }
 
 static void on_gone(void *ctx)
@@ -106,85 +164,114 @@ static void on_gone(void *ctx)
 
 /* ---- attaching ------------------------------------------------------------------------- */
 
-static struct igb_guest *free_vf(struct igb *g)
+bool igb_guest_free(const struct igb *g, u8 *n)
 {
-	for (u8 n = 0; n < g->vfs; n++)
-		if (!g->guest[n].vm && !g->guest[n].lost)
-			return &g->guest[n];
-	return NULL;
+	for (u8 i = 0; i < g->vfs; i++) {
+		*n = i;
+		if (!g->slot[i].guest && !g->slot[i].lost)
+			return true;
+	}
+	return false;
 }
 
-/* Locally administered, different for each VF of each NIC. */
-static void default_mac(const struct igb_guest *v, u8 mac[6])
+int igb_guest_info(struct igb *g, u8 n, struct assign_info *info, char *why, size_t size)
 {
-	memcpy(mac, v->g->hw.mac, 6);
-	mac[0] = (u8)((mac[0] | 2) & ~1u);
-	mac[3] ^= 0x80;
-	mac[5] = (u8)(mac[5] + v->n + 1);
+	const struct assign_vf vf = { g->func, &g->sriov, n };
+
+	return assign_info_vf(pci_cfg_host(), &vf, info, why, size);
 }
 
-static int give(struct igb_guest *v, const struct config_net *net)
+/* What a VF looks like where there is none. */
+static void twin_info(struct assign_info *info)
 {
-	struct igb_vf policy = { .vlan = net->vlan, .rate_bps = net->rate_bps };
-	int rc;
+	*info = (struct assign_info){ .vendor = 0x8086,
+				      .device = 0x10ca,
+				      .sub_vendor = 0x8086,
+				      .sub_device = 0x10ca,
+				      .class = 0x020000,
+				      .revision = 1,
+				      .vf = true,
+				      .msix_vectors = VF_TWIN_VECTORS,
+				      .msix_table_bar = 3,
+				      .msix_pba_bar = 3,
+				      .msix_pba = 0x2000,
+				      .devcap = PCIE_DEVCAP_FLR };
+	info->bar[0] = info->bar[3] =
+		(struct pci_bar){ .size = IGB_VF_BAR, .mem64 = true, .prefetch = true };
+	info->caps.pcie = info->caps.msix = 1;
+}
 
-	if (net->has_mac)
-		memcpy(policy.mac, net->mac, 6);
-	else
-		default_mac(v, policy.mac);
+static int give(struct igb_guest *v, const struct igb_vf *policy, char *why, size_t size)
+{
+	int rc = igb_guest_clean(v->g, v->n);
+
 	spin_lock(&v->g->lock);
-	rc = igb_vf_give(&v->g->hw, v->n, &policy);
+	if (!rc)
+		rc = igb_vf_give(&v->g->hw, v->n, policy);
 	spin_unlock(&v->g->lock);
+	if (rc)
+		fmt_snprintf(why, size, "its address or VLAN finds no filter: %s", err_name(rc));
 	return rc;
 }
 
-static int attach(struct vm *vm, struct igb_guest *v, const struct config_net *net, char *why,
-		  size_t size)
+/* The twin's, or VF n of g: rights, registers, a place on the guest's bus. */
+static int attach(struct igb_guest *v, const struct config_net *net, char *why, size_t size)
 {
 	static const struct assigned_ops ops = { .mmio = on_mmio, .reset = on_reset,
 						 .gone = on_gone };
 	const struct igb_vf0_env page = { v, page_reset, page_message, page_link, page_stat };
-	struct assign_request r = { .ops = &ops, .ctx = v, .trap_len = IGB_VF_PAGE };
-	const struct assign_vf vf = { v->g->func, &v->g->sriov, v->n };
-	int rc = assign_info_vf(pci_cfg_host(), &vf, &r.info, why, size);
+	struct assign_request r = { .ops = &ops, .ctx = v, .trap_len = IGB_VF_PAGE,
+				    .unbacked = !v->g };
+	struct igb_vf policy = { .vlan = net->vlan, .rate_bps = net->rate_bps };
+	int rc = 0;
 
+	memcpy(policy.mac, net->mac, 6);
+	if (v->g)
+		rc = igb_guest_info(v->g, v->n, &r.info, why, size);
+	else
+		twin_info(&r.info);
+	if (!rc && v->g)
+		rc = give(v, &policy, why, size);
+	else if (!rc)
+		rc = igb_twin_start(v, &policy);
 	if (rc)
 		return rc;
-	rc = clean(v);
-	if (!rc)
-		rc = give(v, net);
-	if (rc) {
-		fmt_snprintf(why, size, "its address or VLAN finds no filter: %s", err_name(rc));
-		return rc;
-	}
-	v->vm = vm;
 	igb_vf0_init(&v->page, &page);
-	rc = assign_add(vm, &r, why, size);
-	if (rc)
-		release(v);
-	return rc;
+	if (v->g)
+		v->g->slot[v->n].guest = v;
+	return assign_add(v->vm, &r, why, size);
 }
 
 int igb_guest_add(struct vm *vm, u8 index, char *why, size_t why_size)
 {
 	const struct config_net *net = &vm->config->net[index];
 	struct igb *g = nics_find(net->nic);
-	struct igb_guest *v = g ? free_vf(g) : NULL;
+	struct igb_guest *v = NULL;
 	char text[120] = "";
 	int rc = -ENODEV;
+	u8 n = 0;
 
-	if (!g)
+	if (!g && !net->twin)
 		str_copy(text, sizeof(text), "that NIC does not run");
-	else if (!g->vfs)
+	else if (!net->twin && !g->vfs)
 		str_copy(text, sizeof(text), "that NIC has no VFs here: the log says why");
-	else if (!v)
+	else if (!net->twin && !igb_guest_free(g, &n))
 		str_copy(text, sizeof(text), "no VF is free");
 	else
-		rc = attach(vm, v, net, text, sizeof(text));
+		v = kalloc(&vm->owner, sizeof(*v));
+	if (v) {
+		*v = (struct igb_guest){ .vm = vm, .net = index, .g = net->twin ? NULL : g, .n = n };
+		guests[vm->index][index] = v;
+		igb_twin_init(v);
+		rc = attach(v, net, text, sizeof(text));
+	}
 	if (rc)
-		fmt_snprintf(why, why_size, "net%u = vf nic=%s: %s", index, net->nic, text);
-	else
-		v->net = index;
+		fmt_snprintf(why, why_size, "net%u = vf nic=%s: %s", index, net->nic,
+			     text[0] ? text : err_name(rc));
+	if (rc && v)
+		release(v);
+	else if (!rc)
+		v->a = assign_find(vm, v);
 	return rc;
 }
 
@@ -203,19 +290,18 @@ static void destroy(struct vm *vm)
 	(void)vm; /* assign.c gives each function back: on_gone() */
 }
 
+struct igb_guest *igb_guest_of(const struct vm *vm, u8 index)
+{
+	return guests[vm->index][index];
+}
+
 bool igb_guest_remove(struct vm *vm, u8 index)
 {
-	for (u32 i = 0; nics_at(i); i++) {
-		for (u8 n = 0; n < nics_at(i)->vfs; n++) {
-			struct igb_guest *v = &nics_at(i)->guest[n];
+	struct igb_guest *v = igb_guest_of(vm, index);
 
-			if (v->vm != vm || v->net != index)
-				continue;
-			assign_remove(assign_find(vm, v));
-			return true;
-		}
-	}
-	return false;
+	if (v)
+		assign_remove(v->a);
+	return v != NULL;
 }
 
 void igb_guest_init(void)
@@ -223,28 +309,18 @@ void igb_guest_init(void)
 	static const struct pc_part part = { build, destroy };
 
 	pc_register_part(&part);
-	for (u32 i = 0; nics_at(i); i++) {
-		struct igb *g = nics_at(i);
-
-		for (u8 n = 0; n < IGB_MAX_VFS; n++) {
-			g->guest[n].g = g;
-			g->guest[n].n = n;
-		}
-	}
 }
 
 void igb_guests_link(struct igb *g)
 {
 	for (u8 n = 0; n < g->vfs; n++) {
-		struct igb_guest *v = &g->guest[n];
-		struct assigned *a;
+		struct igb_guest *v = g->slot[n].guest;
 
-		if (!v->vm || !g->hw.vf[n].cts) /* no driver yet: it will look itself */
+		if (!v || !v->a || !g->hw.vf[n].cts) /* no driver yet: it will look itself */
 			continue;
 		spin_lock(&v->vm->lock);
-		a = assign_find(v->vm, v);
-		if (a && igb_vf0_ping(&v->page, igb_mbox_control(&g->hw, n)))
-			(void)assign_raise(a, VECTOR_OTHER); /* the guest may have it off */
+		if (igb_vf0_ping(&v->page, igb_mbox_control(&g->hw, n)))
+			(void)assign_raise(v->a, VECTOR_OTHER); /* the guest may have it off */
 		spin_unlock(&v->vm->lock);
 	}
 }
@@ -257,18 +333,8 @@ static u32 counter(struct igb_guest *v, u32 off)
 	return (u32)value;
 }
 
-int igb_vf_stat(struct igb *g, u8 n, struct igb_vf_stat *out)
+static void guest_stat(struct igb_guest *v, const struct igb_vf *f, struct igb_vf_stat *out)
 {
-	const struct igb_vf *f;
-	struct igb_guest *v;
-
-	if (n >= g->vfs)
-		return -ENOENT;
-	f = &g->hw.vf[n];
-	v = &g->guest[n];
-	*out = (struct igb_vf_stat){ .nic = g->name, .n = n, .bdf = sriov_vf_bdf(&g->sriov, n) };
-	if (!v->vm)
-		return 0;
 	spin_lock(&v->vm->lock);
 	out->vm = v->vm->name;
 	out->net = v->net;
@@ -282,5 +348,25 @@ int igb_vf_stat(struct igb *g, u8 n, struct igb_vf_stat *out)
 	out->rx_bytes = counter(v, STAT_RX_BYTES);
 	out->tx_bytes = counter(v, STAT_TX_BYTES);
 	spin_unlock(&v->vm->lock);
+}
+
+int igb_vf_stat(struct igb *g, u8 n, struct igb_vf_stat *out)
+{
+	if (n >= g->vfs)
+		return -ENOENT;
+	*out = (struct igb_vf_stat){ .nic = g->name, .n = n, .bdf = sriov_vf_bdf(&g->sriov, n) };
+	if (g->slot[n].guest)
+		guest_stat(g->slot[n].guest, &g->hw.vf[n], out);
 	return 0;
+}
+
+bool igb_twin_stat(const struct vm *vm, u8 index, struct igb_vf_stat *out)
+{
+	struct igb_guest *v = igb_guest_of(vm, index);
+
+	*out = (struct igb_vf_stat){ .nic = "twin" };
+	if (!v || v->g)
+		return false;
+	guest_stat(v, &v->soft.vf[0], out);
+	return true;
 }

@@ -8,6 +8,8 @@
 
 #include "devices/sriov/igb/igb.h"
 
+struct vm;
+
 /** igb_guest_init() - register with the PC; once at boot, after assign_init(). */
 void igb_guest_init(void);
 
@@ -19,6 +21,16 @@ int MUST_CHECK igb_guest_add(struct vm *vm, u8 index, char *why, size_t why_size
 
 /** igb_guest_remove() - take it away again; false: it has none. All vCPUs parked. */
 bool igb_guest_remove(struct vm *vm, u8 index);
+
+/**
+ * igb_guest_twin(), igb_guest_direct() - a guest's VF goes on in software, goes on as a VF of nic
+ * (NULL: any), under its driver. All vCPUs parked. Returns 0; -ENOENT (no such VF), -EBUSY (it is
+ * so already), -ETIMEDOUT (a queue does not stop), errors of assign_back() and of the switch;
+ * why names the reason, and then all is as before, or (a VF that does not stop) the twin has it.
+ */
+int MUST_CHECK igb_guest_twin(struct vm *vm, u8 index, char *why, size_t why_size);
+int MUST_CHECK igb_guest_direct(struct vm *vm, u8 index, const char *nic, char *why,
+				size_t why_size);
 
 /** igb_guests_link() - the link changed: tell all guests that have a VF. Softirq, no lock held. */
 void igb_guests_link(struct igb *g);
@@ -38,5 +50,9 @@ struct igb_vf_stat {
 
 /** igb_vf_stat() - of VF n. -ENOENT: the NIC has not so many. Control context. */
 int MUST_CHECK igb_vf_stat(struct igb *g, u8 n, struct igb_vf_stat *out);
+/** igb_twin_stat() - of a guest's VF that is in software; false: there is none. */
+bool igb_twin_stat(const struct vm *vm, u8 index, struct igb_vf_stat *out);
+/** igb_guest_of() - its VF, NULL: none. */
+struct igb_guest *igb_guest_of(const struct vm *vm, u8 index);
 
 #endif

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A guest's 82576 VF, shared by the files that give it hardware and those that do without.
+ */
+#ifndef DEVICES_SRIOV_IGB_IGB_GUEST_PRIV_H
+#define DEVICES_SRIOV_IGB_IGB_GUEST_PRIV_H
+
+#include "devices/pci/assign.h"
+#include "devices/sriov/igb/igb_guest.h"
+#include "devices/sriov/igb/igb_vf0.h"
+#include "devices/sriov/vf_twin.h"
+#include "guest/vm/vm.h"
+#include "kernel/core/timer.h"
+
+struct igb_guest {
+	struct vm *vm;
+	u8 net; /* which of its interfaces */
+	struct assigned *a;
+	/* What its queues are: VF n of g, or (g NULL) the twin. Changes with all vCPUs parked. */
+	struct igb *g;
+	u8 n;
+	struct igb_vf0 page; /* vm->lock */
+	/* The twin, with VF 0 of a controller without registers for policy and mailbox. */
+	struct igb_hw soft;  /* vm->lock */
+	struct vf_twin twin; /* switch's lock */
+	struct virtq_mem mem;
+	struct timer timer;
+	bool has_port;
+	u32 port;
+};
+
+/** igb_twin_init() - the twin of v, which stands still. */
+void igb_twin_init(struct igb_guest *v);
+
+/** igb_twin_start() - frames for the policy's address come to the twin. -ENOSPC, -EEXIST, -EINVAL. */
+int MUST_CHECK igb_twin_start(struct igb_guest *v, const struct igb_vf *policy);
+void igb_twin_stop(struct igb_guest *v);
+
+/** igb_twin_mmio() - the guest's access behind page 0. Locks: vm->lock. */
+void igb_twin_mmio(struct igb_guest *v, u32 off, unsigned size, bool write, u64 *value);
+
+/** igb_twin_power_on() - its registers as after a reset of the function. */
+void igb_twin_power_on(struct igb_guest *v);
+
+/** igb_twin_sync() - reset or mailbox changed what the driver may do. Locks: vm->lock. */
+void igb_twin_sync(struct igb_guest *v);
+
+/** igb_twin_recheck() - the guest looks at its rings. No lock held. */
+void igb_twin_recheck(struct igb_guest *v);
+
+/** igb_guest_clean(), igb_guest_take() - a VF as hardware: stop and clear it; of its filters, too. */
+int MUST_CHECK igb_guest_clean(struct igb *g, u8 n);
+void igb_guest_take(struct igb *g, u8 n);
+/** igb_guest_info() - what assignment must know of VF n. Returns as assign_info_vf(). */
+int MUST_CHECK igb_guest_info(struct igb *g, u8 n, struct assign_info *info, char *why,
+			      size_t size);
+/** igb_guest_free() - a VF that nobody has; false: none. */
+bool igb_guest_free(const struct igb *g, u8 *n);
+
+#endif
