@@ -34,7 +34,7 @@ struct assign_request {
 	struct assign_info info;
 	const struct assigned_ops *ops; /* NULL: plain function */
 	void *ctx;
-	bool unbacked;	/* no physical function yet: all its BARs are mmio()'s; info describes one */
+	bool unbacked;	/* no physical function yet: mmio() answers all; info describes one */
 	u8 trap_bar;	/* pages of a BAR that mmio() answers */
 	u64 trap_off, trap_len;
 };

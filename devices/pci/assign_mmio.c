@@ -123,6 +123,6 @@ void assign_range(void *ctx, unsigned bar, u64 gpa, const struct vassign_range *
 	else if (on)
 		rc = stage2_map_mmio(a->vm, gpa, a->v.info.bar[bar].addr + r->off, r->len);
 	if (rc)
-		log_limited(&assign_limit, LOG_WARN, "vm %s: " BDF_FMT ": BAR %u is not at %#lx: %s",
+		log_limited(&assign_limit, LOG_WARN, "vm %s: " BDF_FMT ": BAR %u not at %#lx: %s",
 			    a->vm->name, BDF_ARGS(a->v.info.bdf), bar, gpa, err_name(rc));
 }

@@ -86,7 +86,7 @@ static void allow_vlan(struct igb *g, u16 vlan)
 		log_warn("nic %s: VLAN %u does not pass: %s", g->name, vlan, err_name(rc));
 }
 
-/* VLANs that guests are in (a VF may become its twin at any time): they pass at the uplink, tagged. */
+/* VLANs that guests are in, those with a VF too, as it may become its twin: they pass, tagged. */
 static void allow_vlans(struct igb *g, const struct config *c)
 {
 	for (u32 i = 0; i < c->vms; i++) {

@@ -260,7 +260,10 @@ int igb_guest_add(struct vm *vm, u8 index, char *why, size_t why_size)
 	else
 		v = kalloc(&vm->owner, sizeof(*v));
 	if (v) {
-		*v = (struct igb_guest){ .vm = vm, .net = index, .g = net->twin ? NULL : g, .n = n };
+		v->vm = vm;
+		v->net = index;
+		v->g = net->twin ? NULL : g;
+		v->n = n;
 		guests[vm->index][index] = v;
 		igb_twin_init(v);
 		rc = attach(v, net, text, sizeof(text));

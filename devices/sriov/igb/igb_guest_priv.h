@@ -32,7 +32,7 @@ struct igb_guest {
 /** igb_twin_init() - the twin of v, which stands still. */
 void igb_twin_init(struct igb_guest *v);
 
-/** igb_twin_start() - frames for the policy's address come to the twin. -ENOSPC, -EEXIST, -EINVAL. */
+/** igb_twin_start() - frames for the policy's address come to the twin. -ENOSPC, -EEXIST. */
 int MUST_CHECK igb_twin_start(struct igb_guest *v, const struct igb_vf *policy);
 void igb_twin_stop(struct igb_guest *v);
 
@@ -48,7 +48,7 @@ void igb_twin_sync(struct igb_guest *v);
 /** igb_twin_recheck() - the guest looks at its rings. No lock held. */
 void igb_twin_recheck(struct igb_guest *v);
 
-/** igb_guest_clean(), igb_guest_take() - a VF as hardware: stop and clear it; of its filters, too. */
+/** igb_guest_clean(), igb_guest_take() - a VF as hardware: stop, clear it; and its filters. */
 int MUST_CHECK igb_guest_clean(struct igb *g, u8 n);
 void igb_guest_take(struct igb *g, u8 n);
 /** igb_guest_info() - what assignment must know of VF n. Returns as assign_info_vf(). */

@@ -203,7 +203,7 @@ void igb_twin_stop(struct igb_guest *v)
 		igb_mac_remove(nics_uplink(), v->soft.vf[0].mac);
 }
 
-/* ---- from one to the other -------------------------------------------------------------------- */
+/* ---- from one to the other ------------------------------------------------------------------ */
 
 /* What the driver asked for by its mailbox goes along with the policy. */
 static void copy_learned(struct igb_vf *to, const struct igb_vf *from)
@@ -406,7 +406,7 @@ static struct igb_guest *find(struct vm *vm, u8 index, bool twin, char *why, siz
 
 	if (v && v->a && (v->g == NULL) == twin)
 		return v;
-	fmt_snprintf(why, size, !v ? "it has no such VF" : twin ? "it is direct" : "it is the twin");
+	str_copy(why, size, !v ? "it has no such VF" : twin ? "it is direct" : "it is the twin");
 	return NULL;
 }
 
