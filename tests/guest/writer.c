@@ -142,7 +142,7 @@ static void check(void)
 static struct {
 	u32 rate, pages;
 	volatile bool stop;
-	u64 writes, bad;
+	u64 writes, bad, ms;
 } job;
 
 /*
@@ -166,6 +166,7 @@ static void write_on(void *arg)
 			*w = n + 1;
 		}
 	}
+	job.ms = (rdtsc() - start) / khz;
 	job.writes = n;
 	job.bad = bad;
 }
@@ -187,7 +188,7 @@ static void loop(u32 rate, u32 pages)
 	job.stop = true;
 	if (!smp_wait(1, 20000))
 		serial_printf("CPU 1 does not end\n");
-	serial_printf("loop wrote %lu, %lu bad\n", job.writes, job.bad);
+	serial_printf("loop wrote %lu, %lu bad, %lu ms\n", job.writes, job.bad, job.ms);
 }
 
 /* The decimal number at s; *end: behind it and a blank. */
