@@ -5,6 +5,7 @@ import re
 import socket
 import subprocess
 import sys
+import time
 
 from lib import guests, lab, paths, pv
 from lib.registry import test
@@ -153,3 +154,80 @@ def two_hosts(t):
         end = lab.move(hosts.machine[1], "talk", "10.0.0.77")
         assert end["phase"] == "failed", end
         assert hosts.machine[1].ctl.request("vm info talk")["state"] == "running"
+
+
+WRITER = ("[vm w]\nmemory = 32M\ncpus = 2\nkernel = writer.elf\nautostart = yes\n")
+
+
+def check_writer(m, k):
+    """The guest writes some of its pages, then finds all as it left them."""
+    m.com1.sendline("vm console w")
+    for line, answer in ((f"pattern {k}", f"pattern {k} done"), ("check", "check ok")):
+        m.com1.sendline(line)
+        m.com1.expect(answer, timeout=60)
+    m.com1.send(guests.ESCAPE)
+
+
+def cable(m, plugged):
+    m.qmp.monitor(f"set_link lan {'on' if plugged else 'off'}")
+
+
+def begin_slowly(m, host):
+    """A move that has begun to copy and takes a while."""
+    m.ctl.request(f"migrate w {host} limit=4")
+    end = time.monotonic() + 60
+    while True:
+        row = lab.newest(m, "w")
+        if row["phase"] == "copying" and int(row["sent"]) > 100000:
+            return
+        assert row["phase"] not in ("done", "failed") and time.monotonic() < end, row
+        time.sleep(0.05)
+
+
+def stays(m, k, why):
+    """The move fails for this reason, and the guest is whole."""
+    end = lab.ended(m, "w", timeout=120)
+    assert end["phase"] == "failed" and re.search(why, end["reason"]), end
+    assert m.ctl.request("vm info w")["state"] == "running"
+    check_writer(m, k)
+
+
+def gone(m):
+    """Nothing of a guest that did not come is left."""
+    end = time.monotonic() + 60
+    while any(r.get("name", "courier") != "courier" for r in m.ctl.request("vm list")):
+        assert time.monotonic() < end, m.ctl.request("vm list")
+        time.sleep(0.1)
+
+
+@test(timeout=600, needs=("godwit.elf", "courier.elf", "guest-kernels/writer.elf"), cores=2)
+def faults(t):
+    """Couriers that die, a link that is cut, a host that is: the guest goes on where it was."""
+    with lab.Lab(t.dir, sections=[(WRITER,)], memory=320,
+                 modules={"writer.elf": paths.BUILD / "guest-kernels/writer.elf"}) as hosts:
+        a, b = hosts.machine
+        hosts.ready()
+        a.com1.sendline("vm console w")
+        a.com1.expect("writer ready", timeout=60)
+        a.com1.send(guests.ESCAPE)
+        for k, m in enumerate((a, b)):
+            begin_slowly(a, "10.0.0.2")
+            m.ctl.request("vm reset courier")
+            stays(a, k, "connection")
+            gone(b)
+        begin_slowly(a, "10.0.0.2")
+        a.ctl.request("migrate-cancel w")
+        stays(a, 3, "cancelled")
+        gone(b)
+        begin_slowly(a, "10.0.0.2")
+        cable(a, False)
+        stays(a, 4, "no sign")
+        gone(b)
+        cable(a, True)
+        begin_slowly(a, "10.0.0.2")
+        b.close()
+        stays(a, 5, "connection|no sign")
+        hosts.boot(1)
+        hosts.ready([1])
+        assert lab.move(a, "w", "10.0.0.2")["phase"] == "done"
+        check_writer(hosts.machine[1], 6)

@@ -47,17 +47,25 @@ def hub_args(n):
     return args
 
 
-def move(m, vm, host, options="", timeout=120):
-    """Moves a VM from machine m to a host; the last line about it, when it has ended."""
-    m.ctl.request(f"migrate {vm} {host} {options}")
+def newest(m, vm):
+    """The latest move of a VM out of machine m."""
+    rows = [r for r in m.ctl.request(f"migrate-status {vm}") if r.get("direction") == "out"]
+    return max(rows, key=lambda r: int(r["number"]))
+
+
+def ended(m, vm, timeout=120):
+    """The same when it has ended."""
     end = time.monotonic() + timeout * TIME_SCALE
-    while True:
-        rows = [r for r in m.ctl.request(f"migrate-status {vm}") if r.get("direction") == "out"]
-        row = max(rows, key=lambda r: int(r["number"]))
-        if row["phase"] in ("done", "failed"):
-            return row
+    while (row := newest(m, vm))["phase"] not in ("done", "failed"):
         assert time.monotonic() < end, f"{vm} has not moved: {row}"
-        time.sleep(0.2)
+        time.sleep(0.1)
+    return row
+
+
+def move(m, vm, host, options="", timeout=120):
+    """Moves a VM from machine m to a host; the row when it has ended."""
+    m.ctl.request(f"migrate {vm} {host} {options}")
+    return ended(m, vm, timeout)
 
 
 class Lab:
@@ -115,10 +123,11 @@ class Lab:
             self.machine[i].close()
         self.machine[i] = Machine(self.dir / name(i), self.spec(i)).start()
 
-    def ready(self, timeout=60):
-        """Until all hosts have their network."""
+    def ready(self, which=None, timeout=60):
+        """Until these hosts, or all, have booted and have their network."""
         end = time.monotonic() + timeout * TIME_SCALE
-        for i, m in enumerate(self.machine):
+        for i in range(self.n) if which is None else which:
+            m = self.machine[i]
             m.com1.expect(rf"^{name(i)}> ", timeout=timeout)
             while not all(any(word in row.get("text", "") for row in m.ctl.request("log"))
                           for word in ("link up", "ready to reach other hosts")):
