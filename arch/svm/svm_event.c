@@ -69,15 +69,16 @@ void svm_nmi_window(struct hvm_vcpu *v, bool on)
 }
 
 /*
- * External interrupts go in as virtual ones. EVENTINJ would do as well by the manual, but QEMU's
- * emulation keeps such a vector after its delivery and delivers it again, whatever the guest is
- * at then, when something but a host interrupt stops that CPU's thread during the same VMRUN.
+ * External interrupts go in as virtual ones where exits carry no next RIP, that is in QEMU's
+ * emulation: it keeps a vector of EVENTINJ after its delivery and delivers it again, whatever the
+ * guest is at then, when something but a host interrupt stops that CPU's thread during the same
+ * VMRUN. Bochs has next RIPs and takes a virtual interrupt only after a change of IF.
  */
 void svm_event_entry(struct hvm_vcpu *v)
 {
 	struct vmcb *c = v->vmcb;
 
-	if (field_get(v->event, 10, 8) != HVM_EVENT_INTR) {
+	if (svm_features.next_rip || field_get(v->event, 10, 8) != HVM_EVENT_INTR) {
 		c->event_inj = v->event;
 	} else {
 		v->virq = v->event;

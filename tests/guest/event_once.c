@@ -73,10 +73,8 @@ static void play(void *arg)
 	while (atomic_load_acquire(&done) < 2)
 		sti_nop_cli();
 	last[me] = 1;
-	for (u32 i = 0; i < 100; i++) {
-		wait_us(100);
+	for (u64 t = rdtsc(); rdtsc() - t < 2 * (u64)TMR_TSC;) /* the last one is still under way */
 		sti_nop_cli();
-	}
 }
 
 TEST(each_once)
