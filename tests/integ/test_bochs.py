@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What only Bochs can show: processors that VMX must refuse, firmware that leaves it to us, and a
 stock kernel under VMX. The guest kernels in Bochs are in test_guest.py."""
-from lib import bochs, guests
+import re
+
+from lib import bochs, guests, pv
 from lib.registry import test
 from test_guest import Line, in_bochs
+from test_migrate import move
 
 # The one part that is slow: the kernel unpacks itself with every instruction emulated.
 SHELL_S = 400
@@ -79,3 +82,32 @@ def linux_on_vmx(t):
     guests.attach(m, "linux")
     guests.shell(m, timeout=SHELL_S)
     guests.check_clean(m)
+
+
+def both_ways(m):
+    """Ping and TCP between the guests, the data checked."""
+    for i, j in ((1, 2), (2, 1)):
+        text = pv.on(m, i, f"ping -c 5 -W 5 10.0.0.{j}", timeout=120)
+        assert " 0% packet loss" in text, text
+        pv.on(m, i, f"sh /tests/net-fetch.sh 10.0.0.{j}", timeout=600)
+
+
+@test(timeout=2400, needs=pv.NEEDS)
+def linux_pair_on_vmx(t):
+    """Two stock guests with virtio-net: ping and TCP; then one is moved while the other pings it."""
+    m = t.machine(bochs="corei7_skylake_x", smp=1, memory=768, modules=pv.modules(),
+                  config=guests.host_config(*(pv.section(i, cmdline=QUICK) for i in (1, 2))))
+    guests.wait_console(m, timeout=120)
+    for i in (1, 2):
+        guests.attach(m, f"g{i}")
+        m.com1.expect(r"godwit-guest: net-up exit 0", timeout=4 * SHELL_S)
+        m.com1.expect(r"^guest# ", timeout=60)
+        guests.leave(m)
+    both_ways(m)
+    pv.on(m, 2, "ping -c 20 -W 5 10.0.0.1 >/tmp/ping & sleep 1", timeout=60)
+    move(m, "g1", timeout=600)
+    text = pv.on(m, 2, "wait; tail -n 3 /tmp/ping", timeout=300)
+    assert int(re.search(r"(\d+) packets received", text).group(1)) >= 15, text
+    both_ways(m)
+    for i in (1, 2):
+        pv.on(m, i, "sh /tests/check-dmesg.sh")
