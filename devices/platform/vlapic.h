@@ -101,7 +101,7 @@ struct vlapic {
 };
 
 #define VLAPIC_ATT_TIMER  BIT(0) /* look at the timer */
-#define VLAPIC_ATT_PAGE	  BIT(2) /* x2APIC mode came or went, or the page is older than the fields */
+#define VLAPIC_ATT_PAGE	  BIT(2) /* x2APIC mode came or went, or the page is out of date */
 #define VLAPIC_ATT_EXTINT BIT(1) /* the 8259 drives its line (LINT0) */
 
 /** vlapic_init() - power-on state. cfg->id < 255. */
