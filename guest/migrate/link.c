@@ -76,11 +76,39 @@ void mig_link_note(struct mig_link *l, const struct mig_note *n)
 	l->out_len += mig_record_seal(&l->sum, MIG_HANDOVER, at, NOTE_LEN);
 }
 
+/* Of n bytes at offset 'from' of a direction those before the fault; it happens when it is 0. */
+static u32 before_fault(const struct mig_link *l, bool back, u64 from, u32 n)
+{
+	const struct mig_fault *f = &l->fault;
+
+	if (f->kind == MIG_FAULT_NONE || f->back != back || f->at >= from + n)
+		return n;
+	return f->at > from ? (u32)(f->at - from) : 0;
+}
+
+/* n bytes at data, of which the first meets the fault. 1: they go on; 0: they are lost; -EPIPE. */
+static int suffer(struct mig_link *l, u8 *data)
+{
+	if (l->fault.kind == MIG_FAULT_CUT)
+		return -EPIPE;
+	if (l->fault.kind == MIG_FAULT_LOSE)
+		return 0;
+	*data ^= 0x10;
+	l->fault.kind = MIG_FAULT_NONE;
+	return 1;
+}
+
 int mig_link_push(struct mig_link *l)
 {
 	while (l->out_at < l->out_len) {
-		int n = l->ch->ops->send(l->ch, l->out + l->out_at, l->out_len - l->out_at);
+		u8 *data = l->out + l->out_at;
+		u32 len = l->out_len - l->out_at, good = before_fault(l, false, l->sent, len);
+		int n = good ? 1 : suffer(l, data);
 
+		if (n > 0)
+			n = l->ch->ops->send(l->ch, data, good ? good : len);
+		else if (n == 0)
+			n = (int)len;
 		if (n <= 0)
 			return n;
 		l->out_at += (u32)n;
@@ -96,10 +124,16 @@ int mig_link_pull(struct mig_link *l, struct mig_record *r, char *why, size_t wh
 	for (;;) {
 		u32 room;
 		u8 *to = mig_parse_space(&l->in, &room);
-		int rc, n = l->ch->ops->recv(l->ch, to, room);
+		u32 good = before_fault(l, true, l->received, room);
+		int rc, n = l->ch->ops->recv(l->ch, to, good ? good : room);
 
 		if (n <= 0)
 			return n;
+		rc = good ? 1 : suffer(l, to);
+		if (rc < 0)
+			return rc;
+		if (rc == 0)
+			continue;
 		l->received += (u32)n;
 		l->moved = time_ns();
 		rc = mig_parse_got(&l->in, (u32)n, r, why, why_size);

@@ -31,8 +31,23 @@ struct mig_note {
 	char text[MIG_NOTE_TEXT];
 };
 
+/* What tests want of a connection, once. */
+enum mig_fault_kind {
+	MIG_FAULT_NONE,
+	MIG_FAULT_FLIP, /* one bit of the byte is another */
+	MIG_FAULT_CUT,	/* the connection ends before the byte */
+	MIG_FAULT_LOSE, /* the byte and all behind it never come, and nobody is told */
+};
+
+struct mig_fault {
+	u32 kind;  /* enum mig_fault_kind */
+	bool back; /* in what is received, not in what is sent */
+	u64 at;	   /* offset of the byte */
+};
+
 struct mig_link {
 	struct mig_channel *ch; /* NULL: closed */
+	struct mig_fault fault;
 	struct mig_parser in;
 	struct mig_sum sum;	/* of what is sent */
 	u8 *in_buf, *out;

@@ -18,14 +18,11 @@ struct end {
 	struct pair *pair;
 	bool closed;
 	u32 head, len;	    /* of ring: what this end can receive */
-	u64 came;	    /* bytes sent to this end so far */
 	u8 ring[RING];
 };
 
 struct pair {
 	struct end end[2];
-	struct mig_fault fault;
-	bool cut;
 };
 
 static struct end *peer_of(struct end *e)
@@ -39,44 +36,21 @@ static void wake(struct end *e)
 		e->ch.wake(e->ch.wake_ctx);
 }
 
-/* The fault, when the n bytes that go to 'to' reach it: returns how many of them arrive. */
-static u32 fault(struct end *to, u32 n, u32 *flip)
-{
-	struct pair *p = to->pair;
-
-	*flip = ~0u;
-	if (p->fault.kind == MIG_FAULT_NONE || (to == &p->end[0]) != p->fault.back ||
-	    to->came + n <= p->fault.at)
-		return n;
-	if (p->fault.kind == MIG_FAULT_FLIP) {
-		if (to->came <= p->fault.at)
-			*flip = (u32)(p->fault.at - to->came);
-		return n;
-	}
-	p->cut |= p->fault.kind == MIG_FAULT_CUT;
-	return to->came < p->fault.at ? (u32)(p->fault.at - to->came) : 0;
-}
-
 static int local_send(struct mig_channel *c, const u8 *data, u32 n)
 {
 	struct end *e = container_of(c, struct end, ch), *to = peer_of(e);
-	u32 flip, arrive;
 
-	if (to->closed || e->pair->cut)
+	if (to->closed)
 		return -EPIPE;
 	n = (u32)min_u64(n, RING - to->len);
-	arrive = fault(to, n, &flip);
-	for (u32 i = 0; i < arrive;) {
+	for (u32 i = 0; i < n;) {
 		u32 at = (to->head + to->len) % RING;
-		u32 part = (u32)min_u64(arrive - i, RING - at);
+		u32 part = (u32)min_u64(n - i, RING - at);
 
 		memcpy(to->ring + at, data + i, part);
-		if (flip - i < part)
-			to->ring[at + flip - i] ^= 0x10;
 		to->len += part;
 		i += part;
 	}
-	to->came += n;
 	if (n)
 		wake(to);
 	return (int)n;
@@ -87,7 +61,7 @@ static int local_recv(struct mig_channel *c, u8 *data, u32 n)
 	struct end *e = container_of(c, struct end, ch), *from = peer_of(e);
 
 	if (!e->len)
-		return from->closed || e->pair->cut ? -EPIPE : 0;
+		return from->closed ? -EPIPE : 0;
 	n = (u32)min_u64(n, min_u64(e->len, RING - e->head));
 	memcpy(data, e->ring + e->head, n);
 	e->head = (e->head + n) % RING;
@@ -107,14 +81,13 @@ static void local_close(struct mig_channel *c)
 		wake(other);
 }
 
-int mig_local_pair(struct mig_channel *end[2], const struct mig_fault *f)
+int mig_local_pair(struct mig_channel *end[2])
 {
 	static const struct mig_channel_ops ops = { local_send, local_recv, local_close };
 	struct pair *p = kalloc(hv_owner(), sizeof(*p));
 
 	if (!p)
 		return -ENOMEM;
-	p->fault = *f;
 	for (u32 i = 0; i < 2; i++) {
 		p->end[i].ch.ops = &ops;
 		p->end[i].pair = p;

@@ -3,6 +3,7 @@
  * The moves of this host: an entity of the scheduler that carries all of them on, so that they
  * get their share of the boot CPU and no more.
  */
+#include "guest/migrate/local.h"
 #include "guest/migrate/mig_priv.h"
 
 #include "guest/vm/vm.h"
@@ -94,7 +95,7 @@ int mig_connect(const struct mig_request *rq, struct vm *vm, struct mig_channel 
 		return -ENOENT;
 	}
 	str_copy(why, why_size, "no memory for a channel, or too many moves at once");
-	rc = mig_local_pair(end, &rq->fault);
+	rc = mig_local_pair(end);
 	if (rc)
 		return rc;
 	rc = receive(end[1], vm);

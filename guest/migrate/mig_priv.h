@@ -6,7 +6,6 @@
 #define GUEST_MIGRATE_MIG_PRIV_H
 
 #include "guest/migrate/handover.h"
-#include "guest/migrate/link.h"
 #include "guest/migrate/machine_state.h"
 #include "guest/migrate/migrate.h"
 #include "guest/migrate/pages.h"

@@ -6,7 +6,7 @@
 #ifndef GUEST_MIGRATE_MIGRATE_H
 #define GUEST_MIGRATE_MIGRATE_H
 
-#include "guest/migrate/local.h"
+#include "guest/migrate/link.h"
 #include "guest/migrate/policy.h"
 #include "kernel/core/config.h"
 
@@ -19,7 +19,7 @@ struct mig_request {
 	char host[CONFIG_PATH_LEN]; /* "local": to this host itself */
 	u16 port;
 	struct mig_limits limits;
-	struct mig_fault fault;	/* local moves only */
+	struct mig_fault fault;	/* of the first connection */
 	u64 cancel_at;		/* cancel as soon as so many bytes are sent; 0: not */
 };
 

@@ -85,7 +85,7 @@ static int take_name(struct mig_recv *r, char *why, size_t why_size)
 	char aside[CONFIG_NAME_LEN];
 
 	if (old && old == r->source) {
-		fmt_snprintf(aside, sizeof(aside), "%s-", r->name);
+		fmt_snprintf(aside, sizeof(aside), "%s~~", r->name);
 		vm_rename(old, aside);
 		vm_console_swap(old, r->vm);
 	} else if (old) {

@@ -5,6 +5,7 @@
  */
 #include "guest/migrate/mig_priv.h"
 #include "guest/vm/vm.h"
+#include "kernel/base/assert.h"
 #include "kernel/base/atomic.h"
 #include "kernel/base/err.h"
 #include "kernel/base/fmt.h"
@@ -68,6 +69,7 @@ static void stay(struct mig_send *s, const char *why)
 static u64 fail(struct mig_send *s, const char *why)
 {
 	(void)mig_source_step(&s->owner, MIG_EV_ABORT); /* it says nothing: the link ends */
+	ASSERT(s->owner == MIG_OWN); /* or there may be two */
 	stay(s, why);
 	return MIG_NEVER;
 }
@@ -357,7 +359,7 @@ u64 mig_send_step(struct mig_send *s)
 		return s->link.ch ? mig_link_end(&s->link) : MIG_NEVER;
 	if (!s->link.ch)
 		return ask_again(s);
-	if (!still_there(s))
+	if (s->owner != MIG_GIVEN && !still_there(s))
 		return fail(s, "it is no more what it was when the move began");
 	if (s->rq.cancel_at && s->owner != MIG_GIVEN && s->sent + s->link.sent >= s->rq.cancel_at)
 		return fail(s, "cancelled");
@@ -382,6 +384,7 @@ int mig_send_begin(struct mig_send *s, char *why, size_t why_size)
 		str_copy(why, why_size, "no memory for the stream's buffers");
 		return rc;
 	}
+	s->link.fault = s->rq.fault;
 	s->phase = MIG_PHASE_CONNECT;
 	s->was_paused = s->vm->state == VM_PAUSED;
 	s->began = time_ns();

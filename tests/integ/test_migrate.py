@@ -3,7 +3,7 @@
 import re
 import time
 
-from lib import guests, paths
+from lib import guests, lab, paths
 from lib.ctl import CtlError
 from lib.pv import NEEDS, on, section, start
 from lib.registry import test
@@ -247,3 +247,97 @@ def linux(t):
 @test(timeout=900, needs=NEEDS, cores=2)
 def twenty(t):
     under_load(t, 20)
+
+
+def lab_wait(m, phases, timeout=120):
+    end = time.monotonic() + timeout
+    while time.monotonic() < end:
+        row = status(m, "t")
+        if row["phase"] in phases:
+            return row
+        time.sleep(0.1)
+    raise AssertionError(f"no phase of {phases}: {row}")
+
+
+def owner(hosts, i):
+    """Host i runs the guest, which is whole; the other has nothing of it."""
+    here, there = hosts.machine[i], hosts.machine[1 - i]
+    alone_of = [r["name"] for r in there.ctl.request("vm list") if "name" in r]
+    assert not [n for n in alone_of if n.startswith("t")], alone_of
+    assert here.ctl.request("vm info t")["state"] == "running"
+    here.com1.sendline("vm console t")
+    here.com1.expect("console of t")
+    for _ in range(2):
+        match = here.com1.expect(r"^tick \d+ (ok|bad)", timeout=60)
+        assert match.group(1) == "ok"
+    here.com1.send(guests.ESCAPE)
+
+
+@test(timeout=900, cores=2, needs=BARE + ("courier.elf",))
+def between_hosts(t):
+    """Two hosts and a network: faults on the wire at each step; the destination killed before and
+    after GO, reset after GO, the courier killed, the source killed."""
+    with lab.Lab(t.dir, sections=[(SECTION,)], memory=320,
+                 modules={"bystander.elf": paths.BUILD / "guest-kernels/bystander.elf"}) as hosts:
+        hosts.ready()
+        a, b = hosts.machine
+        there = lab.address(1)
+        a.ctl.request(f"migrate t {there}")
+        whole = lab_wait(a, ("done", "failed"))
+        assert whole["phase"] == "done", whole
+        owner(hosts, 1)
+        memory = accounts(a)
+        stream, back = int(whole["sent"]) - 2 * NOTE, HEADER + 3 * NOTE
+        b.ctl.request(f"migrate t {lab.address(0)}")
+        assert lab_wait(b, ("done", "failed"))["phase"] == "done"
+        owner(hosts, 0)
+        for kind in ("cut", "flip"):
+            for at in (20, 300, stream // 3, f"{back - NOTE // 2}"):
+                word = "back" if isinstance(at, str) else "at"
+                a.ctl.request(f"migrate t {there} fault={kind} {word}={at}")
+                row = lab_wait(a, ("done", "failed"))
+                print(kind, word, at, row["phase"], row["reason"])
+                assert row["phase"] == "failed", row
+                owner(hosts, 0)
+        print("destination killed while memory goes over")
+        a.ctl.request(f"migrate t {there} limit=1")
+        lab_wait(a, ("copying",))
+        hosts.machine[1].close()
+        print(lab_wait(a, ("failed",)))
+        hosts.boot(1)
+        hosts.ready()
+        owner(hosts, 0)
+        print("destination reset after GO: what it had is gone, so the guest goes on at the source")
+        a.ctl.request(f"migrate t {there} fault=lose back={back}")
+        lab_wait(a, ("given",))
+        hosts.boot(1)
+        hosts.ready()
+        assert lab_wait(a, ("done", "failed"))["phase"] == "failed"
+        owner(hosts, 0)
+        print("destination killed after GO: an operator decides")
+        a.ctl.request(f"migrate t {there} fault=lose back={back}")
+        lab_wait(a, ("given",))
+        refused(a, "migrate-cancel t", "EBUSY")
+        hosts.machine[1].close()
+        a.ctl.request("migrate-cancel t force=yes")
+        assert lab_wait(a, ("done", "failed"))["phase"] == "failed"
+        hosts.boot(1)
+        hosts.ready()
+        owner(hosts, 0)
+        print("TAKEN is lost: asked again, it has happened")
+        a.ctl.request(f"migrate t {there} fault=lose back={back}")
+        assert lab_wait(a, ("done", "failed"))["phase"] == "done"
+        owner(hosts, 1)
+        print("courier killed")
+        b = hosts.machine[1]
+        b.ctl.request(f"migrate t {lab.address(0)} limit=1")
+        lab_wait(b, ("copying",))
+        b.ctl.request("vm reset courier")
+        assert lab_wait(b, ("done", "failed"))["phase"] == "failed"
+        owner(hosts, 1)
+        print("source killed")
+        b.ctl.request(f"migrate t {lab.address(0)} limit=1")
+        lab_wait(b, ("copying",))
+        b.close()
+        settled(a, memory)
+        assert "t~" not in [r.get("name") for r in a.ctl.request("vm list")]
