@@ -127,10 +127,10 @@ int mig_link_pull(struct mig_link *l, struct mig_record *r, char *why, size_t wh
 		u32 good = before_fault(l, true, l->received, room);
 		int rc, n = l->ch->ops->recv(l->ch, to, good ? good : room);
 
-		if (n <= 0)
-			return n;
-		rc = good ? 1 : suffer(l, to);
+		rc = n <= 0 || good ? n : suffer(l, to);
 		if (rc < 0)
+			str_copy(why, why_size, "the connection was lost");
+		if (rc < 0 || n == 0)
 			return rc;
 		if (rc == 0)
 			continue;

@@ -260,7 +260,7 @@ static int record(struct mig_recv *r, const struct mig_record *rec, char *why, s
 
 u64 mig_recv_step(struct mig_recv *r)
 {
-	char why[MIG_WHY] = "the connection was lost";
+	char why[MIG_WHY];
 	struct mig_record rec;
 	u64 until;
 	int rc;
@@ -273,6 +273,7 @@ u64 mig_recv_step(struct mig_recv *r)
 		return until;
 	}
 	rc = mig_link_push(&r->link);
+	str_copy(why, sizeof(why), "the connection was lost");
 	if (rc >= 0)
 		rc = mig_link_pull(&r->link, &rec, why, sizeof(why));
 	if (rc > 0)

@@ -314,7 +314,7 @@ static u64 listen(struct mig_send *s)
 {
 	struct mig_record r;
 	struct mig_note n;
-	char why[MIG_WHY] = "the connection was lost";
+	char why[MIG_WHY];
 	int rc = mig_link_pull(&s->link, &r, why, sizeof(why));
 
 	if (rc < 0)

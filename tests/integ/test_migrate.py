@@ -56,12 +56,13 @@ def alone(m, state="running"):
 
 def settled(m, before):
     """All memory is back, when both ends have hung up. A VM's tables depend on what it touched last."""
-    for _ in range(500):
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
         now = accounts(m)
         if now.keys() == before.keys() and \
            all(abs(now[k] - before[k]) <= (TABLES if k == "t" else 0) for k in now):
             return
-        time.sleep(0.01)
+        time.sleep(0.02)
     raise AssertionError(f"memory before {before}, now {now}")
 
 
@@ -187,16 +188,11 @@ def every_step(t):
 
 @test(timeout=150, needs=BARE)
 def silence(t):
-    """Bytes vanish and nobody is told: the same, after ten seconds of silence. In doubt the guest
-    stands, cancelling needs force, and the question is asked again."""
+    """Bytes vanish and nobody is told: TAKEN does not come. In doubt the guest stands here, to cancel
+    needs force, and after ten seconds of silence the question is asked again."""
     m = bare_host(t)
     before = accounts(m)
-    whole = move(m, "t")
-    stream = int(whole["sent"]) - 2 * NOTE
-    move(m, "t", f"fault=lose at={stream // 2}", "failed")
-    settled(m, before)
-    move(m, "t", f"fault=lose back={HEADER + 2 * NOTE}", "failed")     # READY
-    m.ctl.request(f"migrate t local fault=lose back={HEADER + 3 * NOTE}")     # TAKEN
+    m.ctl.request(f"migrate t local fault=lose back={HEADER + 3 * NOTE}")
     wait(m, "t", phases=("given",))
     assert "force=yes" in refused(m, "migrate-cancel t", "EBUSY")
     assert wait(m, "t")["phase"] == "done"
@@ -241,7 +237,7 @@ def under_load(t, moves):
 
 @test(timeout=300, needs=NEEDS, cores=2)
 def linux(t):
-    under_load(t, 3)
+    under_load(t, 2)
 
 
 @test(timeout=900, needs=NEEDS, cores=2)
@@ -262,8 +258,10 @@ def lab_wait(m, phases, timeout=120):
 def owner(hosts, i):
     """Host i runs the guest, which is whole; the other has nothing of it."""
     here, there = hosts.machine[i], hosts.machine[1 - i]
-    alone_of = [r["name"] for r in there.ctl.request("vm list") if "name" in r]
-    assert not [n for n in alone_of if n.startswith("t")], alone_of
+    end = time.monotonic() + 60
+    while any(r.get("name", "").startswith("t") for r in there.ctl.request("vm list")):
+        assert time.monotonic() < end, "the copy at the other host stays"   # 10 s of silence
+        time.sleep(0.2)
     assert here.ctl.request("vm info t")["state"] == "running"
     here.com1.sendline("vm console t")
     here.com1.expect("console of t")
@@ -291,7 +289,7 @@ def between_hosts(t):
         b.ctl.request(f"migrate t {lab.address(0)}")
         assert lab_wait(b, ("done", "failed"))["phase"] == "done"
         owner(hosts, 0)
-        for kind in ("cut", "flip"):
+        for kind in ("cut", "flip", "lose"):
             for at in (20, 300, stream // 3, f"{back - NOTE // 2}"):
                 word = "back" if isinstance(at, str) else "at"
                 a.ctl.request(f"migrate t {there} fault={kind} {word}={at}")
