@@ -91,8 +91,8 @@ int mig_connect(const struct mig_request *rq, struct vm *vm, struct mig_channel 
 	if (strcmp(rq->host, "local") != 0) {
 		if (carrier)
 			return carrier->connect(rq->host, rq->port, out, why, why_size);
-		str_copy(why, why_size, "there is no VM with role = courier to reach other hosts");
-		return -ENOENT;
+		str_copy(why, why_size, "nothing here carries streams to other hosts");
+		return -ENODEV;
 	}
 	str_copy(why, why_size, "no memory for a channel, or too many moves at once");
 	rc = mig_local_pair(end);

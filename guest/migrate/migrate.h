@@ -42,7 +42,7 @@ struct mig_report {
 int MUST_CHECK mig_init(void);
 
 /**
- * mig_begin() - start to move vm away. 0: it goes on by itself; -EBUSY, -ENOTSUP, -ENOMEM, -ENOENT
+ * mig_begin() - start to move vm away. 0: it goes on by itself; -EBUSY, -ENOTSUP, -ENOMEM, -ENODEV
  * (nothing carries streams to other hosts), with the reason in why.
  */
 int MUST_CHECK mig_begin(struct vm *vm, const struct mig_request *rq, char *why, size_t why_size);

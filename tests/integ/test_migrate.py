@@ -90,8 +90,8 @@ def bare(t):
     before = accounts(m)
     for options in ("", "limit=100 downtime=50"):
         move(m, "t", options)
-        alone(m)
         settled(m, before)
+        alone(m)
     m.ctl.request("vm pause t")
     move(m, "t")
     assert m.ctl.request("vm info t")["state"] == "paused"
@@ -114,7 +114,7 @@ def refusals(t):
     m = bare_host(t)
     before = accounts(m)
     refused(m, "migrate nobody local", "ENOENT")
-    refused(m, "migrate t elsewhere", "ENOENT")
+    refused(m, "migrate t elsewhere", "ENODEV")
     refused(m, "migrate t local fault=fire", "EINVAL")
     refused(m, "migrate t local:99999", "ERANGE")
     refused(m, "migrate-cancel t", "ENOENT")
@@ -126,8 +126,8 @@ def refusals(t):
     m.ctl.request("migrate-cancel t")
     row = wait(m, "t")
     assert (row["phase"], row["reason"]) == ("failed", "cancelled"), row
-    alone(m)
     settled(m, before)
+    alone(m)
     check_ticks(m)
 
 
@@ -140,8 +140,8 @@ def no_memory(t):
     before = accounts(m)
     row = move(m, "t", phase="failed")
     assert "memory" in row["reason"] and row["passes"] == "0", row
-    alone(m)
     settled(m, before)
+    alone(m)
 
 
 def faults(whole):
@@ -178,8 +178,8 @@ def every_step(t):
     m.ctl.request("vm pause t")
     for options, phase in faults(move(m, "t")):
         move(m, "t", options, phase)
-        alone(m, "paused")
         settled(m, before)
+        alone(m, "paused")
         m.ctl.request("vm resume t")
         m.ctl.request("vm pause t")
     m.ctl.request("vm resume t")
@@ -196,8 +196,8 @@ def silence(t):
     wait(m, "t", phases=("given",))
     assert "force=yes" in refused(m, "migrate-cancel t", "EBUSY")
     assert wait(m, "t")["phase"] == "done"
-    alone(m)
     settled(m, before)
+    alone(m)
     check_ticks(m)
 
 
@@ -285,12 +285,12 @@ def between_hosts(t):
         assert whole["phase"] == "done", whole
         owner(hosts, 1)
         memory = accounts(a)
-        stream, back = int(whole["sent"]) - 2 * NOTE, HEADER + 3 * NOTE
+        back = HEADER + 3 * NOTE
         b.ctl.request(f"migrate t {lab.address(0)}")
         assert lab_wait(b, ("done", "failed"))["phase"] == "done"
         owner(hosts, 0)
         for kind in ("cut", "flip", "lose"):
-            for at in (20, 300, stream // 3, f"{back - NOTE // 2}"):
+            for at in (20, 300, 100000, f"{back - NOTE // 2}"):
                 word = "back" if isinstance(at, str) else "at"
                 a.ctl.request(f"migrate t {there} fault={kind} {word}={at}")
                 row = lab_wait(a, ("done", "failed"))
