@@ -31,14 +31,19 @@ static void add_net(struct text *t, u32 i, const struct config_net *n)
 
 void mig_config_text(const struct config_vm *c, struct text *t)
 {
+	const char *quote = "\""; /* keeps '#', and blanks at the ends */
+
 	text_add(t, "[vm %s]\nmemory = %lu\ncpus = %u\nweight = %u\ncpu = %s\nkernel = %s\n",
 		 c->name, c->memory, c->cpus, c->weight, c->cpu, c->kernel);
 	if (c->initrd[0])
 		text_add(t, "initrd = %s\n", c->initrd);
 	for (u32 i = 0; i < c->nmodules; i++)
 		text_add(t, "module = %s\n", c->modules[i]);
+	for (const char *p = c->cmdline; *p; p++)
+		if (*p == '"')
+			quote = ""; /* with quotes of its own it came without any around it */
 	if (c->cmdline[0])
-		text_add(t, "cmdline = \"%s\"\n", c->cmdline);
+		text_add(t, "cmdline = %s%s%s\n", quote, c->cmdline, quote);
 	for (u32 i = 0; i < CONFIG_NETS; i++)
 		if (c->net[i].kind != CONFIG_NET_NONE)
 			add_net(t, i, &c->net[i]);

@@ -75,7 +75,7 @@ struct mig_parser {
 /** mig_parse_start() - expect a stream made with nonce (NULL: a file's). */
 void mig_parse_start(struct mig_parser *p, u8 *buf, const u8 nonce[MIG_NONCE_LEN]);
 
-/** mig_parse_space() - where the next bytes go, and how many at most (*n, not 0). */
+/** mig_parse_space() - where the next bytes go, how many at most (*n; 0 only after an error). */
 u8 *mig_parse_space(struct mig_parser *p, u32 *n);
 
 /**
