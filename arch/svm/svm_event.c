@@ -172,12 +172,12 @@ void svm_get_state(struct hvm_vcpu *v, struct hvm_state *out)
 	out->nmi_blocked = (v->nmi & SVM_NMI_BLOCKED) != 0;
 	out->shadow_sti = (v->vmcb->int_state & SVM_SHADOW) != 0;
 	memcpy(out->dr, v->dr, sizeof(out->dr));
-	fpu_get(v->fpu, out);
+	out->xstate = fpu_get(v->fpu, out->fxsave, out->ymm_high);
 }
 
 int svm_set_state(struct hvm_vcpu *v, const struct hvm_state *in)
 {
-	int rc = fpu_set(v->fpu, in);
+	int rc = fpu_set(v->fpu, in->xstate, in->fxsave, in->ymm_high);
 
 	if (!rc && in->queued)
 		rc = svm_inject(v, &in->event);

@@ -172,12 +172,12 @@ void vmx_get_state(struct hvm_vcpu *v, struct hvm_state *out)
 					 .has_error = (v->event & VMX_EV_HAS_ERROR) != 0,
 					 .error = v->event_error };
 	memcpy(out->dr, v->dr, sizeof(out->dr));
-	fpu_get(v->fpu, out);
+	out->xstate = fpu_get(v->fpu, out->fxsave, out->ymm_high);
 }
 
 int vmx_set_state(struct hvm_vcpu *v, const struct hvm_state *in)
 {
-	int rc = fpu_set(v->fpu, in);
+	int rc = fpu_set(v->fpu, in->xstate, in->fxsave, in->ymm_high);
 	bool borrowed;
 
 	if (!rc && in->queued)

@@ -4,19 +4,17 @@
  */
 #include "arch/x86/fpu.h"
 
-#include "arch/hvm.h"
 #include "arch/x86/cpu.h"
 #include "kernel/base/bytes.h"
 #include "kernel/base/err.h"
 #include "kernel/base/str.h"
 
 #define CPUID_XSAVE 0xdu
-#define FXSAVE_SIZE 512u
 #define OFF_FCW	    0
 #define OFF_MXCSR   24
 #define OFF_MASK    28 /* of MXCSR; 0: the first CPUs with SSE */
 #define OFF_USER    464 /* 48 bytes that FXSAVE leaves as they are */
-#define OFF_XSTATE  FXSAVE_SIZE
+#define OFF_XSTATE  FPU_FXSAVE
 #define OFF_YMM	    576 /* after the header of 64 bytes, on every CPU */
 #define XSTATE_FPU  3ull
 #define XSTATE_YMM  BIT(2)
@@ -50,7 +48,7 @@ void fpu_cpu_init(void)
 size_t fpu_area_size(void)
 {
 	/* ECX: for all that the CPU has, whatever XCR0 says now. */
-	return xcr0_all ? cpuid(CPUID_XSAVE, 0).ecx : FXSAVE_SIZE;
+	return xcr0_all ? cpuid(CPUID_XSAVE, 0).ecx : FPU_FXSAVE;
 }
 
 void fpu_area_init(void *area)
@@ -94,22 +92,23 @@ void fpu_set_xcr0(u64 xcr0)
 }
 
 /* Without XSAVE the CPU does not tell what is in use. */
-void fpu_get(const void *area, struct hvm_state *out)
+u64 fpu_get(const void *area, u8 fxsave[FPU_FXSAVE], u8 ymm_high[FPU_YMM])
 {
 	const u8 *a = area;
+	u64 xstate = xcr0_all ? get_le64(a + OFF_XSTATE) : XSTATE_FPU;
 
-	memcpy(out->fxsave, a, FXSAVE_SIZE);
-	memset(out->fxsave + OFF_USER, 0, FXSAVE_SIZE - OFF_USER);
-	out->xstate = xcr0_all ? get_le64(a + OFF_XSTATE) : XSTATE_FPU;
-	if (out->xstate & XSTATE_YMM)
-		memcpy(out->ymm_high, a + OFF_YMM, sizeof(out->ymm_high));
+	memcpy(fxsave, a, FPU_FXSAVE);
+	memset(fxsave + OFF_USER, 0, FPU_FXSAVE - OFF_USER);
+	if (xstate & XSTATE_YMM)
+		memcpy(ymm_high, a + OFF_YMM, FPU_YMM);
 	else
-		memset(out->ymm_high, 0, sizeof(out->ymm_high));
+		memset(ymm_high, 0, FPU_YMM);
+	return xstate;
 }
 
-int fpu_set(void *area, const struct hvm_state *in)
+int fpu_set(void *area, u64 xstate, const u8 *fxsave, const u8 *ymm_high)
 {
-	u8 own[FXSAVE_SIZE] ALIGNED(16);
+	u8 own[FPU_FXSAVE] ALIGNED(16);
 	u64 known = xcr0_all ? xcr0_all & (XSTATE_FPU | XSTATE_YMM) : XSTATE_FPU;
 	u32 mask;
 	u8 *a = area;
@@ -118,13 +117,13 @@ int fpu_set(void *area, const struct hvm_state *in)
 	mask = get_le32(own + OFF_MASK);
 	if (!mask)
 		mask = MXCSR_FIRST;
-	if ((in->xstate & ~known) || (get_le32(in->fxsave + OFF_MXCSR) & ~mask))
+	if ((xstate & ~known) || (get_le32(fxsave + OFF_MXCSR) & ~mask))
 		return -EINVAL;
 	fpu_area_init(area);
-	memcpy(a, in->fxsave, FXSAVE_SIZE);
+	memcpy(a, fxsave, FPU_FXSAVE);
 	if (xcr0_all)
-		put_le64(a + OFF_XSTATE, in->xstate);
-	if (in->xstate & XSTATE_YMM)
-		memcpy(a + OFF_YMM, in->ymm_high, sizeof(in->ymm_high));
+		put_le64(a + OFF_XSTATE, xstate);
+	if (xstate & XSTATE_YMM)
+		memcpy(a + OFF_YMM, ymm_high, FPU_YMM);
 	return 0;
 }

@@ -24,12 +24,16 @@ void fpu_load(const void *area, u64 xcr0);
 /** fpu_save() - state of the CPU into area, whatever XCR0 the guest chose. */
 void fpu_save(void *area);
 
-struct hvm_state;
+#define FPU_FXSAVE 512u
+#define FPU_YMM	   256u
 
-/** fpu_get(), fpu_set() - area that is in no CPU from and to the fields of a vCPU's state; -EINVAL:
- * bits in MXCSR or components that this CPU lacks. */
-void fpu_get(const void *area, struct hvm_state *out);
-int MUST_CHECK fpu_set(void *area, const struct hvm_state *in);
+/**
+ * fpu_get(), fpu_set() - an area that is in no CPU to and from what any CPU understands: XSTATE_BV
+ * (returned), the image of FXSAVE64, the upper halves of YMM0-15. -EINVAL: bits in MXCSR or
+ * components that this CPU lacks.
+ */
+u64 fpu_get(const void *area, u8 fxsave[FPU_FXSAVE], u8 ymm_high[FPU_YMM]);
+int MUST_CHECK fpu_set(void *area, u64 xstate, const u8 *fxsave, const u8 *ymm_high);
 
 /** fpu_set_xcr0() - of the loaded guest. */
 void fpu_set_xcr0(u64 xcr0);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the records of a moving VM hold: a configuration that reads back, hosts that a guest may move
- * between and those it may not, states that a CPU can be in and those it cannot.
+ * What the records of a moving VM hold: a configuration that reads back, hosts that a guest may
+ * move between and those it may not, states that a CPU can be in and those it cannot.
  */
 #include "guest/migrate/records.h"
 #include "guest/migrate/vmstate.h"
@@ -25,8 +25,8 @@ TEST(config)
 {
 	static const char text[] =
 		"[nic n]\nmatch = 8086:10c9\nvfs = 2\n"
-		"[vm web]\nmemory = 256M\ncpus = 3\nweight = 7\npin = 0-1\ncpu = host\nkernel = k.elf\n"
-		"module = a b\ncmdline = \" x # no comment \"\nautostart = yes\n"
+		"[vm web]\nmemory = 256M\ncpus = 3\nweight = 7\npin = 0-1\ncpu = host\n"
+		"kernel = k.elf\nmodule = a b\ncmdline = \" x # no comment \"\nautostart = yes\n"
 		"net0 = pv mac=52:54:00:00:00:01 vlan=9 rate=3M queues=2 mtu=900 packed=no\n"
 		"net2 = vf nic=n mac=52:54:00:00:00:02\n";
 	static char out[4096];
@@ -51,7 +51,8 @@ TEST(config)
 
 TEST(quotes)
 {
-	static const char text[] = "[vm q]\nmemory = 4M\nkernel = k\ncmdline = \"a\" b=\"# c\" # d\n";
+	static const char text[] = "[vm q]\nmemory = 4M\nkernel = k\n"
+				   "cmdline = \"a\" b=\"# c\" # d\n";
 	static char out[4096];
 	struct text t = text_make(out, sizeof(out));
 
@@ -232,4 +233,5 @@ TEST(identity)
 	CHECK(memcmp(&w.state.ymm_high, &v.state.ymm_high, sizeof(w.state.ymm_high)) == 0);
 }
 
-UNIT_MAIN({ "config", config }, { "quotes", quotes }, { "hosts", hosts }, { "vcpus", vcpus }, { "identity", identity })
+UNIT_MAIN({ "config", config }, { "quotes", quotes }, { "hosts", hosts }, { "vcpus", vcpus },
+	  { "identity", identity })
