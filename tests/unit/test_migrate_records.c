@@ -119,6 +119,7 @@ TEST(hosts)
 	refused(&a, &b, "TSC runs at 2300000 kHz, this host's at 2310000");
 	b = host("vmx", "godwit-v1", 2300000);
 	refused(&a, &b, "this host has vmx");
+	refused(&b, &a, "this host has svm");
 	a = host("svm", "host", 2300000);
 	lacks = 1u << 25;
 	b = host("svm", "host", 2300000);
