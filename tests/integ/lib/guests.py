@@ -8,6 +8,7 @@ from lib.machine import CPU
 from lib.stream import TIME_SCALE
 
 SHELL_S = 90                        # seconds to a guest's prompt on a loaded machine
+PROMPT = r"^[a-z]> "              # of a host with a name of one letter
 ESCAPE = "\x1d"                     # Ctrl-]: leaves a guest's console
 CPU_XAPIC = CPU.replace("+x2apic", "-x2apic")
 
@@ -33,7 +34,7 @@ def needs(flavour="stock"):
 
 def wait_console(m, timeout=60):
     """The host's prompt: commands are read from here on."""
-    m.com1.expect(r"^a> ", timeout=timeout)
+    m.com1.expect(PROMPT, timeout=timeout)
 
 
 def attach(m, name):
@@ -44,7 +45,7 @@ def attach(m, name):
 
 def leave(m):
     m.com1.send(ESCAPE)
-    m.com1.expect(r"^a> ")
+    m.com1.expect(PROMPT)
 
 
 def shell(m, timeout=SHELL_S):
