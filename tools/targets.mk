@@ -80,8 +80,8 @@ test: setup
 	@tests/all
 
 demo: setup
-	@$(MAKE) -s $(B)/godwit.elf guest-linux
-	@tools/demo
+	@$(MAKE) -s $(B)/godwit.elf $(B)/courier.elf guest-linux $(B)/guest/initrd-virtio.img
+	@tools/demo $(if $(MOVES),--moves $(MOVES))
 
 bench: setup
 	@$(MAKE) -s $(B)/godwit.elf $(B)/guest-kernels/bench.elf guest-linux \

@@ -25,7 +25,7 @@
 #define UDP_PORT  9001
 #define TICK_MS	  20
 #define IN_FLIGHT (64u << 10) /* bytes of the connection that have not come back */
-#define AREA	  (8u << 20)   /* bytes of memory that are rewritten */
+#define AREA	  (2u << 20)   /* bytes of memory that are rewritten */
 #define PAGE	  4096u
 #define SEQ_MAX	  (1u << 20)
 

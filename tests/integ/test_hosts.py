@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A stock Linux guest under load goes from host to host and back."""
+"""A stock Linux guest under load goes from host to host and back (`make demo` shows it live)."""
 from lib import lab, load
 from lib.registry import test
 
@@ -10,7 +10,7 @@ def linux_under_load(t):
         hosts.ready()
         load.start(hosts.machine[0])
         before = load.peer(hosts.machine[0])
-        for i in (0, 1, 0, 1):
+        for i in (0, 1):
             end = lab.move(hosts.machine[i], "g1", lab.address(1 - i))
             print(end)
             assert end["phase"] == "done", end

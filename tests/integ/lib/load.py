@@ -6,7 +6,7 @@ import re
 from lib import guests, paths, pv
 
 NEEDS = ("godwit.elf", "courier.elf", "guest/vmlinuz-stock", "guest/initrd-virtio.img")
-WRITER_KIB_S = 2048         # memory that g1 rewrites each second
+WRITER_KIB_S = 800          # memory that g1 rewrites each second
 
 
 def section(i, cpus, memory):
