@@ -13,6 +13,7 @@
 /* Device numbers on the root bus. */
 #define PC_SLOT_NET 4u /* and the next CONFIG_NETS - 1 */
 #define PC_SLOT_COURIER 3u
+#define PC_SLOT_DISK 12u /* and the next CONFIG_DISKS - 1 */
 
 struct pc_virtio {
 	struct vm *vm;
@@ -45,6 +46,9 @@ void pc_virtio_sync(struct pc_virtio *p);
 
 /** pc_net_init() - VMs get their paravirtual NICs from now on. Once at boot. */
 void pc_net_init(void);
+
+/** pc_disk_init() - VMs get their disks from now on. Once at boot. */
+void pc_disk_init(void);
 
 /** pc_courier_init() - the courier gets its ports from now on. Once at boot. */
 void pc_courier_init(void);

@@ -17,6 +17,7 @@
 #define WHY 160
 
 static const struct config *config;
+static void (*show_more)(struct ctl_out *out, const struct vm *vm);
 
 static struct vm *named(struct ctl_out *out)
 {
@@ -228,6 +229,8 @@ static int run_info(struct ctl_out *out, const struct ctl_args *args)
 	ctl_num(out, "up_ms", up_ms(vm));
 	ctl_num(out, "cpu_ms", cpu_ms(vm));
 	show_vcpus(out, vm);
+	if (show_more)
+		show_more(out, vm);
 	return 0;
 }
 
@@ -392,6 +395,11 @@ static const char *names(enum ctl_arg kind, u32 i)
 static const char *exit_name(u32 code)
 {
 	return code < HVM_EXIT_CODES ? hvm_exit_name((enum hvm_exit_code)code) : "?";
+}
+
+void ctl_vm_more(void (*show)(struct ctl_out *out, const struct vm *vm))
+{
+	show_more = show;
 }
 
 int ctl_vm_init(struct ctl *c, const struct config *cfg)

@@ -25,6 +25,7 @@ static const struct hvm_ops *backend;
 static bool vendor_amd;
 static const struct bootmods *modules;
 static const struct vm_machine_ops *machine;
+static void (*on_delete)(struct vm *vm);
 
 struct vm *vm_at(u32 index)
 {
@@ -42,6 +43,11 @@ struct vm *vm_find(const char *name)
 void vm_register_machine(const struct vm_machine_ops *ops)
 {
 	machine = ops;
+}
+
+void vm_on_delete(void (*fn)(struct vm *vm))
+{
+	on_delete = fn;
 }
 
 size_t vm_console_input(struct vm *vm, const u8 *data, size_t len)
@@ -431,6 +437,7 @@ int vm_delete(struct vm *vm, char *why, size_t why_size)
 		rc = vm_stop(vm, why, why_size);
 	if (rc)
 		return rc;
+	on_delete(vm);
 	rc = owner_remove(&vm->owner);
 	if (rc) {
 		fmt_snprintf(why, why_size, "vm %s still holds %lu bytes", vm->name,

@@ -70,6 +70,9 @@ struct vm {
 /** vm_init() - once at boot, with the backend that this CPU has and whether it is an AMD. */
 void vm_init(const struct hvm_ops *ops, bool vendor_amd, const struct bootmods *modules);
 
+/** vm_on_delete() - fn frees what outlives power-off, for a VM that is deleted. Once at boot. */
+void vm_on_delete(void (*fn)(struct vm *vm));
+
 /** vm_modules() - the boot modules that kernels are loaded from. */
 const struct bootmods *vm_modules(void);
 

@@ -17,6 +17,7 @@
 #define CONFIG_VMS	   32
 #define CONFIG_NICS	   8
 #define CONFIG_NETS	   4
+#define CONFIG_DISKS	   4
 #define CONFIG_MAX_VCPUS   16
 #define CONFIG_MAX_MODULES 8
 
@@ -34,6 +35,17 @@ struct config_net {
 	u16 mtu;       /* pv: 0: the default */
 	bool no_packed; /* pv: split rings only */
 	bool twin;     /* vf: begins as the software twin, needs no hardware */
+};
+
+enum config_disk_kind { CONFIG_DISK_NONE, CONFIG_DISK_MODULE, CONFIG_DISK_NVME };
+
+struct config_disk {
+	u8 kind; /* enum config_disk_kind */
+	bool ro;
+	char module[CONFIG_PATH_LEN];
+	bool has_pci;
+	u16 pci; /* routing id of the controller */
+	u32 ns;	 /* namespace */
 };
 
 struct config_nic {
@@ -63,6 +75,10 @@ enum config_vm_key {
 	CONFIG_VM_NET1,
 	CONFIG_VM_NET2,
 	CONFIG_VM_NET3,
+	CONFIG_VM_DISK0,
+	CONFIG_VM_DISK1,
+	CONFIG_VM_DISK2,
+	CONFIG_VM_DISK3,
 	CONFIG_VM_PCI,
 	CONFIG_VM_IP,
 	CONFIG_VM_PSK,
@@ -87,6 +103,7 @@ struct config_vm {
 	u32 nmodules;
 	char cmdline[CONFIG_CMDLINE_LEN];
 	struct config_net net[CONFIG_NETS];
+	struct config_disk disk[CONFIG_DISKS];
 	char pci[4][CONFIG_NAME_LEN];	/* functions to assign by address */
 	u32 npci;
 	char ip[CONFIG_NAME_LEN];	/* courier */

@@ -137,6 +137,16 @@ static const char *pci_owner(const struct config *c, u32 v, u32 n)
 		if (k->has_pci && strcmp(nic, addr) == 0)
 			return k->name;
 	}
+	for (u32 i = 0; i < c->vms; i++) {
+		for (u32 j = 0; j < CONFIG_DISKS; j++) {
+			const struct config_disk *d = &c->vm[i].disk[j];
+
+			fmt_snprintf(nic, sizeof(nic), "%02x:%02x.%x", d->pci >> 8,
+				     (d->pci >> 3) & 31u, d->pci & 7u);
+			if (d->kind == CONFIG_DISK_NVME && strcmp(nic, addr) == 0)
+				return c->vm[i].name;
+		}
+	}
 	for (u32 i = 0; i <= v; i++) {
 		for (u32 j = 0; j < (i == v ? n : c->vm[i].npci); j++) {
 			if ((i == v || (c->vm[i].autostart && c->vm[v].autostart)) &&
@@ -232,6 +242,9 @@ int config_check_modules(struct config *c, const char *const *names, u32 n, conf
 		check_module(&m, vm, CONFIG_VM_KERNEL, vm->kernel);
 		check_module(&m, vm, CONFIG_VM_INITRD, vm->initrd);
 		check_module(&m, vm, CONFIG_VM_PSK, vm->psk);
+		for (u32 i = 0; i < CONFIG_DISKS; i++)
+			check_module(&m, vm, (enum config_vm_key)(CONFIG_VM_DISK0 + i),
+				     vm->disk[i].module);
 		for (u32 i = 0; i < vm->nmodules; i++)
 			check_module(&m, vm, CONFIG_VM_MODULE, vm->modules[i]);
 	}

@@ -415,6 +415,50 @@ static const char *set_net(struct config_parser *p, u32 key, struct slice v)
 	return config_net_parse(v, net);
 }
 
+/* ---- disks ------------------------------------------------------------------------------ */
+
+static const char must_disk[] = "'module=NAME [ro]' or 'nvme pci=BUS:DEVICE.FUNCTION ns=1.. [ro]'";
+
+static bool set_disk_option(struct config_disk *d, struct slice word)
+{
+	bool nvme = d->kind == CONFIG_DISK_NVME;
+	struct slice name, value;
+	u64 n;
+
+	if (slice_is(word, "ro")) {
+		d->ro = true;
+		return true;
+	}
+	if (!nvme || !slice_cut(word, '=', &name, &value))
+		return false;
+	if (slice_is(name, "pci"))
+		return d->has_pci = value_pci(value, &d->pci);
+	if (!slice_is(name, "ns") || !value_u64(value, 1, 0xfffffffe, &n))
+		return false;
+	d->ns = (u32)n;
+	return true;
+}
+
+static const char *set_disk(struct config_parser *p, u32 key, struct slice v)
+{
+	struct config_disk *d = &p->vm->disk[key - CONFIG_VM_DISK0];
+	struct slice word, name, value;
+
+	if (!slice_word(&v, &word))
+		return must_disk;
+	if (slice_is(word, "nvme"))
+		d->kind = CONFIG_DISK_NVME;
+	else if (!slice_cut(word, '=', &name, &value) || !slice_is(name, "module") ||
+		 set_file(d->module, value))
+		return must_disk;
+	else
+		d->kind = CONFIG_DISK_MODULE;
+	while (slice_word(&v, &word))
+		if (!set_disk_option(d, word))
+			return must_disk;
+	return d->kind == CONFIG_DISK_NVME && (!d->has_pci || !d->ns) ? must_disk : NULL;
+}
+
 const struct config_key config_vm_keys[CONFIG_VM_KEYS] = {
 	[CONFIG_VM_ROLE] = { "role", set_role, false },
 	[CONFIG_VM_MEMORY] = { "memory", set_memory, false },
@@ -430,6 +474,10 @@ const struct config_key config_vm_keys[CONFIG_VM_KEYS] = {
 	[CONFIG_VM_NET1] = { "net1", set_net, false },
 	[CONFIG_VM_NET2] = { "net2", set_net, false },
 	[CONFIG_VM_NET3] = { "net3", set_net, false },
+	[CONFIG_VM_DISK0] = { "disk0", set_disk, false },
+	[CONFIG_VM_DISK1] = { "disk1", set_disk, false },
+	[CONFIG_VM_DISK2] = { "disk2", set_disk, false },
+	[CONFIG_VM_DISK3] = { "disk3", set_disk, false },
 	[CONFIG_VM_PCI] = { "pci", set_pci, true },
 	[CONFIG_VM_IP] = { "ip", set_ip, false },
 	[CONFIG_VM_PSK] = { "psk", set_psk, false },

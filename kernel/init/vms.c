@@ -153,6 +153,7 @@ int vms_init(const struct boot_info *b, char *text, size_t size)
 		return err;
 	pc_init();
 	pc_net_init();
+	pc_disk_init();
 	pc_courier_init();
 	assign_init();
 	assign_pci_init();

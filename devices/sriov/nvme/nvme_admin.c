@@ -150,7 +150,7 @@ static int complete(struct nvme_admin *a)
 	return a->status ? -EIO : 0;
 }
 
-static int command(struct nvme_admin *a, u32 op, u32 dw10, u32 dw11)
+int nvme_command(struct nvme_admin *a, u32 op, u32 ns, u64 data, u32 dw10, u32 dw11)
 {
 	u32 *c = a->mem.sq + 16 * a->tail;
 
@@ -159,8 +159,9 @@ static int command(struct nvme_admin *a, u32 op, u32 dw10, u32 dw11)
 	memset(c, 0, 64);
 	a->id++;
 	c[0] = op | (u32)a->id << 16;
-	c[6] = (u32)a->mem.data_dma;
-	c[7] = (u32)(a->mem.data_dma >> 32);
+	c[1] = ns;
+	c[6] = (u32)data;
+	c[7] = (u32)(data >> 32);
 	c[10] = dw10;
 	c[11] = dw11;
 	a->tail = (u16)((a->tail + 1) % NVME_DEPTH);
@@ -169,17 +170,17 @@ static int command(struct nvme_admin *a, u32 op, u32 dw10, u32 dw11)
 	return complete(a);
 }
 
-static int identify(struct nvme_admin *a, u32 cns)
+int nvme_identify(struct nvme_admin *a, u32 cns, u32 ns)
 {
 	memset(a->mem.data, 0, NVME_PAGE);
-	return command(a, OP_IDENTIFY, cns, 0);
+	return nvme_command(a, OP_IDENTIFY, ns, a->mem.data_dma, cns, 0);
 }
 
 /* ---- virtualization management --------------------------------------------------------------- */
 
 static int read_list(struct nvme_admin *a, struct nvme_virt *v)
 {
-	int rc = identify(a, CNS_SECONDARY);
+	int rc = nvme_identify(a, CNS_SECONDARY, 0);
 
 	if (rc)
 		return rc;
@@ -198,12 +199,12 @@ static int read_list(struct nvme_admin *a, struct nvme_virt *v)
 
 int nvme_read_virt(struct nvme_admin *a, struct nvme_virt *out)
 {
-	int rc = identify(a, CNS_CONTROLLER);
+	int rc = nvme_identify(a, CNS_CONTROLLER, 0);
 
 	if (!rc && !(get(a, ID_OACS, 2) & OACS_VIRT))
 		rc = -ENOTSUP;
 	if (!rc)
-		rc = identify(a, CNS_PRIMARY);
+		rc = nvme_identify(a, CNS_PRIMARY, 0);
 	if (rc)
 		return rc;
 	out->vq = get(a, 32, 4);
@@ -245,7 +246,7 @@ u16 nvme_most(const struct nvme_virt *v, u16 n)
 
 static int virt(struct nvme_admin *a, u16 id, u32 action, u32 count)
 {
-	return command(a, OP_VIRT, (u32)id << 16 | action, count);
+	return nvme_command(a, OP_VIRT, 0, 0, (u32)id << 16 | action, count);
 }
 
 int nvme_offline(struct nvme_admin *a, u16 id)

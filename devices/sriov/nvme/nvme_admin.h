@@ -76,6 +76,15 @@ int MUST_CHECK nvme_open(struct nvme_admin *a, const struct nvme_env *env,
 int MUST_CHECK nvme_close(struct nvme_admin *a);
 
 /**
+ * nvme_command() - one admin command for namespace ns (0: none), data at that address for the
+ * controller. Returns 0; -EIO (failed: a->status, or none is sent any more), -ETIMEDOUT.
+ */
+int MUST_CHECK nvme_command(struct nvme_admin *a, u32 op, u32 ns, u64 data, u32 dw10, u32 dw11);
+
+/** nvme_identify() - Identify into a->mem.data. Errors of nvme_command(). */
+int MUST_CHECK nvme_identify(struct nvme_admin *a, u32 cns, u32 ns);
+
+/**
  * nvme_read_virt() - ask for resources and secondary controllers. Returns 0; -ENOTSUP (no
  * virtualization management), -EPROTO (an answer is impossible), -EIO (a command failed:
  * a->status), -ETIMEDOUT.

@@ -163,8 +163,9 @@ static int start_admin(struct nvme_pf *p)
 		return rc;
 	base = phys_to_virt(p->block);
 	memset(base, 0, SIZE_2M);
-	rc = iommu_map(iommu_host(), p->block, p->block, SIZE_2M, PG_R | PG_W);
-	if (!rc)
+	if (iommu_present())
+		rc = iommu_map(iommu_host(), p->block, p->block, SIZE_2M, PG_R | PG_W);
+	if (!rc && iommu_present())
 		rc = iommu_attach(iommu_host(), f->bdf);
 	if (rc)
 		return rc;
@@ -215,7 +216,7 @@ static void abandon(struct nvme_pf *p)
 	int rc = p->admin.env.ctx ? nvme_close(&p->admin) : 0;
 
 	pci_write(bdf, PCI_COMMAND, 2, pci_read(bdf, PCI_COMMAND, 2) & ~PCI_COMMAND_MASTER);
-	if (p->block && !rc)
+	if (p->block && !rc && iommu_present())
 		rc = iommu_unmap(iommu_host(), p->block, SIZE_2M);
 	if (rc) {
 		log_err("nvme %02x:%02x.%u: its memory is not used again: %s", PCI_BUS(bdf),
@@ -229,7 +230,7 @@ static void abandon(struct nvme_pf *p)
 	kfree(hv_owner(), p, sizeof(*p));
 }
 
-static void start(const struct pci_func *f)
+static void start(const struct pci_func *f, bool vfs, bool disks)
 {
 	char why[160] = "";
 	struct nvme_pf *p;
@@ -247,17 +248,48 @@ static void start(const struct pci_func *f)
 	rc = start_admin(p);
 	if (rc)
 		fmt_snprintf(why, sizeof(why), "start failed: %s", err_name(rc));
-	else
+	else if (vfs)
 		rc = start_vfs(p, why, sizeof(why));
 	if (rc) {
-		log_err("nvme %02x:%02x.%u: no virtual functions: %s", PCI_BUS(f->bdf),
+		log_err("nvme %02x:%02x.%u: no virtual functions or disks: %s", PCI_BUS(f->bdf),
 			PCI_DEV(f->bdf), PCI_FN(f->bdf), why);
 		abandon(p);
 		return;
 	}
 	pfs[count++] = p;
-	log_info("nvme %02x:%02x.%u: %u VFs, %u queue pairs and %u interrupts each",
-		 PCI_BUS(f->bdf), PCI_DEV(f->bdf), PCI_FN(f->bdf), p->vfs, p->vq, p->vi);
+	if (disks)
+		log_info("nvme %02x:%02x.%u: for disks of VMs", PCI_BUS(f->bdf), PCI_DEV(f->bdf),
+			 PCI_FN(f->bdf));
+	if (vfs)
+		log_info("nvme %02x:%02x.%u: %u VFs, %u queue pairs and %u interrupts each",
+			 PCI_BUS(f->bdf), PCI_DEV(f->bdf), PCI_FN(f->bdf), p->vfs, p->vq, p->vi);
+}
+
+int nvme_pf_host(u16 bdf, struct nvme_host *out)
+{
+	for (u32 i = 0; i < count; i++) {
+		struct nvme_pf *p = pfs[i];
+
+		if (p->func->bdf != bdf)
+			continue;
+		*out = (struct nvme_host){ p->func, &p->admin, &p->lock, p->block };
+		return 0;
+	}
+	return -ENOENT;
+}
+
+/* Does the configuration name f as the controller of a disk? */
+static bool wanted_disk(const struct config *c, const struct pci_func *f)
+{
+	for (u32 v = 0; v < c->vms; v++) {
+		for (u32 i = 0; i < CONFIG_DISKS; i++) {
+			const struct config_disk *d = &c->vm[v].disk[i];
+
+			if (d->kind == CONFIG_DISK_NVME && d->pci == f->bdf)
+				return true;
+		}
+	}
+	return false;
 }
 
 /* Does the configuration name a function that is not there yet and would be a VF of f? */
@@ -287,13 +319,16 @@ static bool wanted(const struct config *c, const struct pci_func *f)
 
 void nvme_pfs_init(const struct config *c)
 {
-	if (!iommu_present())
-		return; /* assign_pci.c refuses each VM */
 	for (u32 i = 0; i < pci_count(); i++) {
 		const struct pci_func *f = pci_func(i);
+		bool vfs, disks;
 
-		if (f->class == CLASS_NVME && f->ext_sriov && f->bar[0].addr &&
-		    f->bar[0].size >= REGS_LEN && wanted(c, f))
-			start(f);
+		if (f->class != CLASS_NVME || !f->bar[0].addr || f->bar[0].size < REGS_LEN)
+			continue;
+		/* Without IOMMU assign_pci.c refuses each VM. */
+		vfs = f->ext_sriov && iommu_present() && wanted(c, f);
+		disks = wanted_disk(c, f);
+		if (vfs || disks)
+			start(f, vfs, disks);
 	}
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * NVMe controllers whose virtual functions the configuration gives to guests: the host drives
- * the physical function, only to share out its resources.
+ * NVMe controllers whose virtual functions or namespaces the configuration gives to guests: the host
+ * drives the physical function, to share out its resources and for disks.
  */
 #ifndef DEVICES_SRIOV_NVME_NVME_PF_H
 #define DEVICES_SRIOV_NVME_NVME_PF_H
@@ -11,9 +11,26 @@
 #include "kernel/core/config.h"
 
 struct vm;
+struct nvme_admin;
+struct pci_func;
+struct spinlock;
+
+/* A controller for who uses it as a host does. */
+struct nvme_host {
+	const struct pci_func *func;
+	struct nvme_admin *admin;
+	struct spinlock *lock; /* admin queue; rank LOCK_PF */
+	hpa_t block;	       /* 2 MiB, zeroed, which it reaches at this address */
+};
+
+#define NVME_HOST_FREE 0x10000u /* offset in the block from which on nothing else is */
+
+/** nvme_pf_host() - the controller at an address. -ENOENT: none runs there. */
+int MUST_CHECK nvme_pf_host(u16 bdf, struct nvme_host *out);
 
 /**
- * nvme_pfs_init() - start each controller with a VF that some VM's 'pci =' names; what does not
+ * nvme_pfs_init() - start each controller with a VF that some VM's 'pci =' names, or that some VM's
+ * 'diskN =' names; what does not
  * start is said in the log. Once at boot, after assign_init() and nics_init().
  */
 void nvme_pfs_init(const struct config *c);
