@@ -33,6 +33,12 @@ $(B)/guest/initrd-assign.img: $(B)/guest/initrd.img tools/targets.mk
 	@tools/mkinitrd --busybox $(B)/guest/busybox --tree $(B)/guest/modules-stock \
 		--modules $(ASSIGN_MODULES) -o $@
 
+# A disk and the usual tools to make and check a filesystem on it.
+$(B)/guest/initrd-disk.img: $(B)/guest/initrd.img tools/targets.mk
+	@tools/mkinitrd --busybox $(B)/guest/busybox --tree $(B)/guest/modules-stock \
+		--modules virtio_pci,virtio_blk,crc32c_generic,ext4 \
+		--host /sbin/mkfs.ext4 --host /sbin/e2fsck -o $@
+
 guest-linux: $(B)/guest/vmlinuz-stock $(B)/guest/initrd.img
 
 # The ISO carries the default configuration and its guest.

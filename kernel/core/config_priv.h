@@ -8,7 +8,7 @@
 #include "kernel/core/config.h"
 #include "kernel/core/config_value.h"
 
-#define CONFIG_SECTION_KEYS 18
+#define CONFIG_SECTION_KEYS CONFIG_VM_KEYS /* the longest table */
 #define CONFIG_REPORT_SIZE  320
 #define CONFIG_SHOWN	    40 /* characters of a foreign text in a message */
 
