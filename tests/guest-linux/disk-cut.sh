@@ -19,8 +19,7 @@ if [ "$1" = make ]; then
 	while :; do
 		n=$((n + 1))
 		dd if=/dev/zero of="junk$((n % 8))" bs=4k count=16 2>/dev/null
-		echo "record $n of $dev" >"r$n"
-		fsync "r$n" .
+		echo "record $n of $dev" | dd of="r$n" conv=fsync 2>/dev/null
 		echo "mark $dev $n"
 	done
 fi
