@@ -106,6 +106,7 @@ static u8 parse(struct virtio_blk *b, struct virtio_blk_req *r, bool *end)
 		return parse_data(b, r, r->chain.out_len - HEADER);
 	case VIRTIO_BLK_T_FLUSH:
 		r->op = VIRTIO_BLK_FLUSH;
+		r->sector = 0;
 		return VIRTIO_BLK_S_OK;
 	case VIRTIO_BLK_T_GET_ID:
 		*end = true;

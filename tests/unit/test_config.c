@@ -77,6 +77,8 @@ TEST(full)
 		"weight = 250\n"
 		"pin = 0-1,5\n"
 		"pci = 3:0.0, 04:00.1\n"
+		"disk0 = module=d.img ro\n"
+		"disk3 = nvme pci=05:00.0 ns=2\n"
 		"autostart = yes\n"
 		"[vm courier]\n"
 		"role    = courier\n"
@@ -126,6 +128,12 @@ TEST(full)
 	CHECK_EQ(w->npci, 2);
 	CHECK_STR(w->pci[0], "03:00.0");
 	CHECK_STR(w->pci[1], "04:00.1");
+	CHECK(w->disk[0].kind == CONFIG_DISK_MODULE && w->disk[0].ro);
+	CHECK_STR(w->disk[0].module, "d.img");
+	CHECK_EQ(w->disk[1].kind, CONFIG_DISK_NONE);
+	CHECK(w->disk[3].kind == CONFIG_DISK_NVME && !w->disk[3].ro);
+	CHECK_EQ(w->disk[3].pci, 0x500);
+	CHECK_EQ(w->disk[3].ns, 2);
 	CHECK(w->autostart && w->valid && !w->courier);
 	CHECK_EQ(w->key_line[CONFIG_VM_INITRD], 17);
 	CHECK(c->courier && c->valid && !c->autostart);
@@ -372,6 +380,27 @@ TEST(vm_missing)
 
 #define NIC "[nic n]\npci = 1:0.0\nvfs = 2\n"
 
+TEST(disks)
+{
+	static const char *const bad[] = { "", "d.img", "module", "module=", "module=a b",
+					   "nvme", "nvme pci=1:0.0", "nvme ns=1", "ro",
+					   "nvme pci=1:0.0 ns=0", "nvme pci=1:0.8 ns=1",
+					   "module=a ns=1", "nvme pci=1:0.0 ns=4294967295" };
+	char text[200];
+
+	for (u32 i = 0; i < ARRAY_SIZE(bad); i++) {
+		snprintf(text, sizeof(text), VM("disk1 = %s\n"), bad[i]);
+		CHECK_EQ(parse(text), -EINVAL);
+		CHECK(strstr(report, "4: [vm web] disk1: "));
+		CHECK(strstr(report, "must be 'module=NAME [ro]' or 'nvme pci=BUS:DEVICE.FUNCTION "
+				     "ns=1.. [ro]'"));
+	}
+	CHECK_EQ(parse(VM("disk0 = nvme ns=1 ro pci=1:0.0\n")), 0);
+	CHECK(conf.vm[0].disk[0].ro);
+	one_error(VM("pci = 1:0.0\n[vm b]\nmemory=4M\nkernel=k\ndisk2 = nvme pci=1:0.0 ns=1\n"),
+		  "4: [vm web] pci: 01:00.0 is taken by [b], each can have one owner");
+}
+
 TEST(clashes)
 {
 	one_error("[vm a]\nmemory=4M\nkernel=k\nnet0 = pv mac=52:54:00:00:00:01\n"
@@ -460,6 +489,10 @@ TEST(modules)
 	report[0] = '\0';
 	CHECK_EQ(config_check_modules(&conf, have, 2, add_error, NULL), -ENOENT);
 	CHECK_STR(report, "godwit.conf:4: [vm web] module: missing module 'a': have k, init\n");
+	CHECK_EQ(parse(VM("disk0 = module=d\n")), 0);
+	report[0] = '\0';
+	CHECK_EQ(config_check_modules(&conf, have, 2, add_error, NULL), -ENOENT);
+	CHECK_STR(report, "godwit.conf:4: [vm web] disk0: missing module 'd': have k, init\n");
 	CHECK_EQ(parse(VM("")), 0);
 	report[0] = '\0';
 	CHECK_EQ(config_check_modules(&conf, have, 2, add_error, NULL), 0);
@@ -485,6 +518,6 @@ TEST(host_limits)
 UNIT_MAIN({ "full", full }, { "empty_and_defaults", empty_and_defaults }, { "spelling", spelling },
 	  { "lines", lines }, { "host_keys", host_keys }, { "nic_keys", nic_keys },
 	  { "vm_values", vm_values }, { "vm_memory", vm_memory }, { "vm_names", vm_names },
-	  { "vm_missing", vm_missing }, { "clashes", clashes }, { "limits", limits },
+	  { "vm_missing", vm_missing }, { "disks", disks }, { "clashes", clashes }, { "limits", limits },
 	  { "file_too_long", file_too_long }, { "modules", modules },
 	  { "host_limits", host_limits })
