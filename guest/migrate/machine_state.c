@@ -30,15 +30,19 @@ static const struct vmstate_field clock_fields[] = { VMSTATE(struct clock_state,
 int mig_can_move(const struct vm *vm, char *why, size_t why_size)
 {
 	const struct config_vm *c = vm->config;
-	bool vf = false;
+	bool vf = false, disk = false;
 
 	for (u32 i = 0; i < CONFIG_NETS; i++)
 		vf |= c->net[i].kind == CONFIG_NET_VF;
+	for (u32 i = 0; i < CONFIG_DISKS; i++)
+		disk |= c->disk[i].kind != CONFIG_DISK_NONE;
 	if (vm->state != VM_RUNNING && vm->state != VM_PAUSED)
 		fmt_snprintf(why, why_size, "vm %s is %s", vm->name, vm_state_name(vm->state));
-	else if (c->courier || c->npci || vf)
+	else if (c->courier || c->npci || vf || disk)
 		fmt_snprintf(why, why_size, "vm %s %s", vm->name,
-			     c->courier ? "serves this host" : "has a function of this host's");
+			     c->courier ? "serves this host" :
+			     disk	? "has a disk of this host's" :
+					  "has a function of this host's");
 	else
 		return 0;
 	return vm->state != VM_RUNNING && vm->state != VM_PAUSED ? -EBUSY : -ENOTSUP;

@@ -15,7 +15,7 @@ struct vm;
 
 /**
  * mig_can_move() - has vm only what a stream can carry? 0; -ENOTSUP (a passed-through function, a
- * service VM), -EBUSY (neither running nor paused), with the reason in why.
+ * disk, a service VM), -EBUSY (neither running nor paused), with the reason in why.
  */
 int MUST_CHECK mig_can_move(const struct vm *vm, char *why, size_t why_size);
 

@@ -307,7 +307,8 @@ TEST(vm_values)
 		  "net0: 'pv fast' must be vf or pv and then name=value options" },
 		{ "net4 = pv",
 		  "net4: unknown key, known are role memory cpus weight pin cpu kernel "
-		  "initrd module cmdline net0 net1 net2 net3 pci ip psk autostart" },
+		  "initrd module cmdline net0 net1 net2 net3 disk0 disk1 disk2 "
+		  "disk3 pci ip psk autostart" },
 		{ "ip = 10.0.0.1", "ip: '10.0.0.1' must be ADDRESS/BITS, as 10.0.0.1/24" },
 	};
 	char text[300], want[400];
@@ -518,6 +519,6 @@ TEST(host_limits)
 UNIT_MAIN({ "full", full }, { "empty_and_defaults", empty_and_defaults }, { "spelling", spelling },
 	  { "lines", lines }, { "host_keys", host_keys }, { "nic_keys", nic_keys },
 	  { "vm_values", vm_values }, { "vm_memory", vm_memory }, { "vm_names", vm_names },
-	  { "vm_missing", vm_missing }, { "disks", disks }, { "clashes", clashes }, { "limits", limits },
-	  { "file_too_long", file_too_long }, { "modules", modules },
+	  { "vm_missing", vm_missing }, { "disks", disks }, { "clashes", clashes },
+	  { "limits", limits }, { "file_too_long", file_too_long }, { "modules", modules },
 	  { "host_limits", host_limits })

@@ -5,7 +5,7 @@
  */
 #include "unit.h"
 
-#include "devices/sriov/nvme/nvme_admin.h"
+#include "devices/sriov/nvme/nvme_io.h"
 #include "kernel/base/err.h"
 
 static struct {
@@ -18,10 +18,16 @@ static struct {
 	u16 fail; /* status */
 	u32 last[4][2]; /* latest virtualization commands: words 10 and 11 */
 	u32 count;	/* secondary controllers */
+	u32 io_sq[16 * NVME_IO_DEPTH];
+	u64 io_cq[2 * NVME_IO_DEPTH];
+	u32 io_tail, io_at, created[2][3]; /* CQ, SQ: address, words 10 and 11 */
+	u64 blocks;
+	u32 format, mdts, oncs;
 } m;
 
 static struct nvme_admin a;
 static struct nvme_virt v;
+static struct nvme_io io;
 
 static void put(u32 off, u32 bytes, u32 value)
 {
@@ -34,6 +40,14 @@ static void identify(u32 cns)
 	memset(m.data, 0, sizeof(m.data));
 	if (cns == 1) {
 		put(256, 2, m.no_virt ? 0 : 0x80);
+		put(77, 1, m.mdts);
+		put(516, 4, 3);
+		put(520, 2, m.oncs);
+	} else if (cns == 0) {
+		put(0, 4, (u32)m.blocks);
+		put(4, 4, (u32)(m.blocks >> 32));
+		put(26, 1, 2);
+		put(128 + 8, 4, m.format);
 	} else if (cns == 0x14) {
 		put(32, 4, 8);
 		put(44, 2, 6);
@@ -59,6 +73,12 @@ static void run(u32 tail)
 		if ((c[0] & 0xff) == 6) {
 			CHECK_EQ(c[6], 0x3000);
 			identify(c[10]);
+		} else if ((c[0] & 0xff) == 5 || (c[0] & 0xff) == 1) {
+			u32 *w = m.created[(c[0] & 0xff) == 1];
+
+			w[0] = c[6], w[1] = c[10], w[2] = c[11];
+		} else if ((c[0] & 0xff) == 9) {
+			CHECK_EQ(c[10], 7);
 		} else {
 			CHECK_EQ(c[0] & 0xff, 0x1c);
 			memmove(m.last, m.last + 1, sizeof(m.last) - sizeof(m.last[0]));
@@ -86,6 +106,10 @@ static void wr(void *ctx, u32 off, u32 value)
 	(void)ctx;
 	if (off == NVME_DOORBELLS)
 		run(value);
+	else if (off == NVME_DOORBELLS + 16)
+		m.io_tail = value;
+	else if (off == NVME_DOORBELLS + 24)
+		CHECK_EQ(value, io.head);
 	else if (off >= NVME_DOORBELLS)
 		CHECK_EQ(off, NVME_DOORBELLS + 8);
 	else
@@ -207,6 +231,81 @@ TEST(online_and_offline_over_many_rounds)
 	CHECK_EQ(m.last[3][0], 0x00410009);
 }
 
+/* Completions come in another order than the commands. */
+TEST(io_queue)
+{
+	const struct nvme_mem mem = { m.io_sq, m.io_cq, NULL, 0x5000, 0x6000, 0 };
+	u16 id, status;
+	u32 phase = 1;
+
+	setup();
+	CHECK_EQ(open_controller(), 0);
+	CHECK_EQ(nvme_io_open(&io, &a, &mem), 0);
+	CHECK_EQ(io.depth, 64); /* as the registers say */
+	CHECK_EQ(m.created[0][0], 0x6000);
+	CHECK_EQ(m.created[0][1], 63u << 16 | 1);
+	CHECK_EQ(m.created[0][2], 3);
+	CHECK_EQ(m.created[1][0], 0x5000);
+	CHECK_EQ(m.created[1][1], 63u << 16 | 1);
+	CHECK_EQ(m.created[1][2], 1u << 16 | 1);
+	CHECK(!nvme_io_reap(&io, &id, &status));
+	for (u32 i = 0; i < 200; i++) {
+		const struct nvme_cmd c = { NVME_IO_READ, (u16)(i ^ 1), 7, { 0x123000, 0x456000 },
+					    0x1122334455, 15 };
+		const u32 *w = m.io_sq + 16 * io.tail;
+
+		nvme_io_submit(&io, &c);
+		CHECK_EQ(m.io_tail, (i + 1) % 64);
+		CHECK_EQ(w[0], 2 | (i ^ 1) << 16);
+		CHECK(w[1] == 7 && w[6] == 0x123000 && w[8] == 0x456000 && w[12] == 15);
+		CHECK(w[10] == 0x22334455 && w[11] == 0x11);
+		m.io_cq[2 * m.io_at + 1] = (u64)i << 32 | (u64)phase << 48 | (u64)(i & 4) << 49;
+		m.io_at = (m.io_at + 1) % 64;
+		phase ^= !m.io_at;
+		CHECK(nvme_io_reap(&io, &id, &status));
+		CHECK_EQ(id, i);
+		CHECK_EQ(status, i & 4);
+		CHECK(!nvme_io_reap(&io, &id, &status));
+	}
+	m.fail = 1;
+	CHECK_EQ(nvme_io_open(&io, &a, &mem), -EIO);
+	a.stride = 2048;
+	CHECK_EQ(nvme_io_open(&io, &a, &mem), -ENOTSUP);
+}
+
+TEST(namespaces)
+{
+	struct nvme_ns n = { .blocks = 5 };
+
+	setup();
+	CHECK_EQ(open_controller(), 0);
+	m.format = 12 << 16;
+	CHECK_EQ(nvme_io_ns(&a, 4, &n), -ENOENT);
+	CHECK_EQ(nvme_io_ns(&a, 3, &n), -ENOENT); /* there may be one, but there is none */
+	m.blocks = 0x100000001;
+	m.oncs = 4;
+	m.mdts = 1;
+	CHECK_EQ(nvme_io_ns(&a, 3, &n), 0);
+	CHECK(n.blocks == m.blocks && n.shift == 12 && n.dsm && !n.zeroes && n.transfer == 8192);
+	m.oncs = 8;
+	m.mdts = 7;
+	CHECK_EQ(nvme_io_ns(&a, 3, &n), 0);
+	CHECK(!n.dsm && n.zeroes && n.transfer == 65536);
+	n.shift = 0;
+	m.format |= 8; /* metadata */
+	CHECK_EQ(nvme_io_ns(&a, 3, &n), -ENOTSUP);
+	m.format = 13 << 16;
+	CHECK_EQ(nvme_io_ns(&a, 3, &n), -ENOTSUP);
+	m.format = 8 << 16;
+	CHECK_EQ(nvme_io_ns(&a, 3, &n), -ENOTSUP);
+	m.format = 9 << 16;
+	m.blocks = 1ull << 55;
+	CHECK_EQ(nvme_io_ns(&a, 3, &n), -ENOTSUP);
+	m.fail = 2;
+	CHECK_EQ(nvme_io_ns(&a, 3, &n), -EIO);
+	CHECK_EQ(n.shift, 0);
+}
+
 TEST(refused_command)
 {
 	setup();
@@ -245,6 +344,8 @@ UNIT_MAIN({ "start", start },
 	  { "resources", resources },
 	  { "damaged_answers", damaged_answers },
 	  { "online_and_offline_over_many_rounds", online_and_offline_over_many_rounds },
+	  { "io_queue", io_queue },
+	  { "namespaces", namespaces },
 	  { "refused_command", refused_command },
 	  { "no_answer", no_answer },
 	  { "answer_to_another_command", answer_to_another_command })

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A disk between a model driver and a model backend that answers at once, later, in another order or
- * with errors: contents, limits, rings taken away, a budget for each call.
+ * A disk between a model driver and a model backend that answers at once, later, in another order
+ * or with errors: contents, limits, rings taken away, a budget for each call.
  */
 #include "unit.h"
 

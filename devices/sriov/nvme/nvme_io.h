@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One I/O queue pair of an NVMe controller that the host drives, and the facts of a namespace. Pure;
- * the owner's lock is held around submissions and completions.
+ * One I/O queue pair of an NVMe controller that the host drives, and the facts of a namespace.
+ * Pure; the owner's lock is held around submissions and completions.
  */
 #ifndef DEVICES_SRIOV_NVME_NVME_IO_H
 #define DEVICES_SRIOV_NVME_NVME_IO_H

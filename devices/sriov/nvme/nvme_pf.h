@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * NVMe controllers whose virtual functions or namespaces the configuration gives to guests: the host
- * drives the physical function, to share out its resources and for disks.
+ * NVMe controllers whose virtual functions or namespaces the configuration gives to guests: the
+ * host drives the physical function, to share out its resources and for disks.
  */
 #ifndef DEVICES_SRIOV_NVME_NVME_PF_H
 #define DEVICES_SRIOV_NVME_NVME_PF_H
