@@ -70,7 +70,7 @@ static int run_writes(struct ctl_out *out, const struct ctl_args *args)
 				vm->name, vm->name);
 	if (!what)
 		return show(out, vm);
-	if (strcmp(what, "off"))
+	if (strcmp(what, "off") != 0)
 		return ctl_fail(out, -EINVAL, "on, off or nothing, not %s", what);
 	stage2_log_stop(vm, user);
 	return 0;

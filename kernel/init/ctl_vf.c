@@ -112,8 +112,10 @@ static int read_target(struct ctl_out *out, struct target *t)
 	const struct slice s = { what, strlen(what) };
 
 	*t = (struct target){ .vm = vm_find(name) };
-	if (!t->vm)
-		return ctl_fail(out, -ENOENT, "no vm named %s", name);
+	if (!t->vm) {
+		ctl_fail(out, -ENOENT, "no vm named %s", name);
+		return -ENOENT;
+	}
 	t->section = &t->vm->own_config;
 	if (s.n == 4 && memcmp(what, "net", 3) == 0 && what[3] >= '0' &&
 	    what[3] < '0' + CONFIG_NETS) {
