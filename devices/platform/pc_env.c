@@ -258,11 +258,12 @@ static void rtc_arm(void *ctx, u64 ns)
 	    ns <= now ? tsc : tsc + min_u64(ns_to_tsc(min_u64(ns - now, FAR_TICKS)), FAR_TICKS));
 }
 
-/* While the VM is paused its clock stands: resuming arms the timers again. */
+/* While the VM is paused or arrives its clock stands: a timer that was armed anew would be due at
+ * once, for ever. Resuming arms the timers again. */
 static bool begin_callback(struct pc *pc)
 {
 	spin_lock(&pc->vm->lock);
-	if (pc->vm->state != VM_PAUSED)
+	if (pc->vm->state != VM_PAUSED && pc->vm->state != VM_INCOMING)
 		return true;
 	spin_unlock(&pc->vm->lock);
 	return false;

@@ -180,7 +180,7 @@ int vioapic_resume(void *state)
 {
 	struct vioapic *io = state;
 
-	if (io->id > 0xf || io->select > 0xff)
+	if (io->id > 0xf || io->select > 0xff || io->lines >> MACHINE_IOAPIC_PINS)
 		return -EINVAL;
 	for (unsigned i = 0; i < MACHINE_IOAPIC_PINS; i++) {
 		u64 rte = io->rte[i];
@@ -195,6 +195,7 @@ int vioapic_resume(void *state)
 }
 
 const struct vmstate_field vioapic_fields[] = {
+	VMSTATE(struct vioapic, lines, VMS_U32),
 	VMSTATE(struct vioapic, id, VMS_U32),
 	VMSTATE(struct vioapic, select, VMS_U32),
 	VMSTATE_ARRAY(struct vioapic, rte, VMS_U64),

@@ -20,7 +20,7 @@ struct vioapic_env {
 
 struct vioapic {
 	struct vioapic_env env;
-	u32 lines; /* bit per pin: asserted; belongs to the devices, not to the saved state */
+	u32 lines; /* bit per pin: asserted; saved as vpic_chip.line is */
 	u32 id;	   /* as in the ID register, 27:24 */
 	u32 select;
 	u64 rte[MACHINE_IOAPIC_PINS];

@@ -292,7 +292,8 @@ int vpic_resume(void *state)
 
 #define CHIP(n, f, ty) VMSTATE(struct vpic, chip[n].f, ty)
 #define CHIP_FIELDS(n)                                                                     \
-	CHIP(n, irr, VMS_U8), CHIP(n, isr, VMS_U8), CHIP(n, imr, VMS_U8),                  \
+	CHIP(n, line, VMS_U8), CHIP(n, irr, VMS_U8), CHIP(n, isr, VMS_U8),                 \
+	CHIP(n, imr, VMS_U8),                                                              \
 	CHIP(n, elcr, VMS_U8), CHIP(n, base, VMS_U8), CHIP(n, first, VMS_U8),              \
 	CHIP(n, init, VMS_U8), CHIP(n, need_icw4, VMS_BOOL), CHIP(n, single, VMS_BOOL),    \
 	CHIP(n, read_isr, VMS_BOOL), CHIP(n, poll, VMS_BOOL),                              \

@@ -21,7 +21,7 @@ struct vpic_env {
 };
 
 struct vpic_chip {
-	u8 line;  /* input levels, of the devices */
+	u8 line;  /* input levels: saved, or devices that go on would make edges anew */
 	u8 irr, isr, imr;
 	u8 elcr;  /* 1: level triggered */
 	u8 base;  /* vector of input 0 */

@@ -99,6 +99,35 @@ def bare(t):
     check_ticks(m)
 
 
+KERNELS = (("state", 4), ("event_apic", 4), ("dev_irq", 1), ("smp_modes", 2), ("paging", 2),
+           ("exit_msr", 1), ("exit_cr", 1), ("dev_pci", 2))
+
+
+@test(timeout=240, cores=2, needs=("godwit.elf", *(f"guest-kernels/{n}.elf" for n, _ in KERNELS)))
+def kernels(t):
+    """Test kernels that look at every register and device are moved all the time, and notice nothing."""
+    sections = [f"[vm {n}]\nmemory = 16M\ncpus = {cpus}\nkernel = {n}.elf\ncmdline = lax=1\n"
+                "autostart = no\n" for n, cpus in KERNELS]
+    m = t.machine(config=guests.host_config(*sections), smp=2, memory=512,
+                  modules={f"{n}.elf": paths.BUILD / f"guest-kernels/{n}.elf" for n, _ in KERNELS})
+    guests.wait_console(m)
+    for name, _ in KERNELS:
+        m.com1.sendline(f"vm console {name}")
+        m.com1.expect(rf"\[console of {name},")
+        m.ctl.request(f"vm start {name}")
+        phases = []
+        while m.ctl.request(f"vm info {name}")["state"] == "running":
+            try:
+                m.ctl.request(f"migrate {name} local")
+                phases.append(wait(m, name)["phase"])
+            except CtlError as exc:     # it went off meanwhile
+                assert exc.code in ("EBUSY", "ENOENT"), exc
+        m.com1.expect(r"^RESULT [1-9]\d* passed, 0 failed", timeout=10)
+        guests.leave(m)
+        print(name, phases.count("done"), "moves")
+        assert "done" in phases and "failed" not in phases[:-1], phases
+
+
 def refused(m, request, code):
     try:
         m.ctl.request(request)
