@@ -123,3 +123,25 @@ def linux(t):
     assert numbers(m, "sleep 1; cat /tmp/n")[0] > count, "a process stands still"
     assert numbers(m, "ps | grep -c '[9]87654'")[0] == 1, "a process is gone"
     guests.check_clean(m)
+
+
+@test(timeout=300, needs=("godwit.elf", TALK, "guest-kernels/bystander.elf"))
+def vmx(t):
+    """The state of VMX's vCPUs, by moves of guests to the host they are on."""
+    sections = ("[vm one]\nmemory = 8M\ncpus = 1\nkernel = bystander.elf\nautostart = yes\n",
+                "[vm two]\nmemory = 8M\ncpus = 2\nkernel = talk.elf\nautostart = yes\n")
+    m = t.machine(config=guests.host_config(*sections), bochs="corei7_skylake_x", smp=1, memory=256,
+                  modules={n: paths.BUILD / f"guest-kernels/{n}"
+                           for n in ("bystander.elf", "talk.elf")})
+    guests.wait_console(m, timeout=120)
+    for _ in range(2):
+        for name in ("one", "two"):
+            m.ctl.request(f"migrate {name} local")
+            m.com1.expect(rf"vm {name}: .*came", timeout=60)
+    guests.attach(m, "one")
+    first = int(m.com1.expect(r"^tick (\d+) ok", timeout=60).group(1))
+    assert int(m.com1.expect(r"^tick (\d+) ok", timeout=60).group(1)) > first
+    guests.leave(m)
+    guests.attach(m, "two")
+    m.com1.sendline("still here")
+    m.com1.expect(r"^said: STILL HERE\n", timeout=60)
