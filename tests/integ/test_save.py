@@ -9,7 +9,7 @@ import test_courier
 from lib import guests, paths
 from lib.registry import test
 
-TALK = "guest-kernels/talk.elf"
+TALK, STATE = "guest-kernels/talk.elf", "guest-kernels/state.elf"
 GODWITCTL = paths.ROOT / "tools/godwitctl"
 
 
@@ -125,23 +125,31 @@ def linux(t):
     guests.check_clean(m)
 
 
-@test(timeout=300, needs=("godwit.elf", TALK, "guest-kernels/bystander.elf"))
-def vmx(t):
-    """The state of VMX's vCPUs, by moves of guests to the host they are on."""
-    sections = ("[vm one]\nmemory = 8M\ncpus = 1\nkernel = bystander.elf\nautostart = yes\n",
-                "[vm two]\nmemory = 8M\ncpus = 2\nkernel = talk.elf\nautostart = yes\n")
-    m = t.machine(config=guests.host_config(*sections), bochs="corei7_skylake_x", smp=1, memory=256,
-                  modules={n: paths.BUILD / f"guest-kernels/{n}"
-                           for n in ("bystander.elf", "talk.elf")})
-    guests.wait_console(m, timeout=120)
-    for _ in range(2):
-        for name in ("one", "two"):
-            m.ctl.request(f"migrate {name} local")
-            m.com1.expect(rf"vm {name}: .*came", timeout=60)
-    guests.attach(m, "one")
-    first = int(m.com1.expect(r"^tick (\d+) ok", timeout=60).group(1))
-    assert int(m.com1.expect(r"^tick (\d+) ok", timeout=60).group(1)) > first
-    guests.leave(m)
-    guests.attach(m, "two")
-    m.com1.sendline("still here")
-    m.com1.expect(r"^said: STILL HERE\n", timeout=60)
+def state(t, moves, slow=1, **machine):
+    """A guest that looks at all state it has moves to the host that it is on, again and again; a
+    processor that waited for its startup IPI all the time starts."""
+    section = "[vm s]\nmemory = 8M\ncpus = 3\nkernel = state.elf\nautostart = yes\n"
+    m = t.machine(config=guests.host_config(section), memory=256,
+                  modules={"state.elf": paths.BUILD / STATE}, **machine)
+    guests.wait_console(m, timeout=60 * slow)
+    for _ in range(moves + 1):
+        guests.attach(m, "s")
+        for _ in range(3):
+            assert m.com1.expect(r"^state \d+ (ok|bad)", timeout=30 * slow).group(1) == "ok"
+        guests.leave(m)
+        m.ctl.request("migrate s local")
+        m.com1.expect(r"vm s: came here", timeout=30 * slow)
+    guests.attach(m, "s")
+    m.com1.send("x")
+    m.com1.expect(r"^late: CPU 2 runs", timeout=30 * slow)
+    assert m.com1.expect(r"^state \d+ (ok|bad)", timeout=30 * slow).group(1) == "ok"
+
+
+@test(timeout=120, needs=("godwit.elf", STATE))
+def state_svm(t):
+    state(t, 5)
+
+
+@test(timeout=300, needs=("godwit.elf", STATE))
+def state_vmx(t):
+    state(t, 3, slow=3, bochs="corei7_skylake_x", smp=1)
