@@ -47,7 +47,9 @@ def host_cpus(line):
 
 def config(line):
     options = dict(w.split("=", 1) for w in line.options if w.startswith(("cpu=", "net=")))
-    words = " ".join(w for w in line.options if w.split("=")[0] not in options)
+    words = " ".join(w for w in line.options if w.split("=")[0] not in (*options, "disks"))
+    disks = [f"disk{i} = module=bystander.elf{ro}" for i, ro in enumerate(("", " ro"))
+             if "disks=2" in line.options]
     net = [f"net0 = {options['net']} mac=52:54:00:00:00:0{n}" if "net" in options else "" for n in (1, 2)]
     return f"""
 [host]
@@ -62,6 +64,7 @@ kernel = {line.name}.elf
 cmdline = lax=1 {words}
 autostart = no
 {net[0]}
+{chr(10).join(disks)}
 [vm bystander]
 memory = 16M
 cpus = 1
