@@ -70,7 +70,7 @@ static void release(bool good)
 	struct virtio_blk_io io = held[i];
 
 	held[i] = held[--nheld];
-	if (good && !b.req[io.slot].orphan)
+	if (good)
 		do_io(&io);
 	virtio_blk_done(&b, io.slot, good);
 	virtio_blk_work(&b);
