@@ -1,223 +1,202 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A machine in an unusual state, which looks at all of it again and again: for tests that move or
- * save the guest meanwhile. The last CPU waits for its startup IPI until a key is typed.
+ * Registers of each vCPU stay its own while more vCPUs than host CPUs take turns: FPU, SSE and AVX,
+ * debug registers, segment bases, system-call and other MSRs, XCR0; with exits, halts and
+ * interrupts in between.
  */
 #include "guest/image/lib/apic.h"
 #include "guest/image/lib/boot.h"
 #include "guest/image/lib/pc.h"
 #include "guest/image/lib/smp.h"
 #include "guest/image/lib/test.h"
+#include "kernel/base/atomic.h"
 #include "kernel/base/str.h"
 
-#define CPUS  2u
-#define WORDS 256u
+#define RUN_MS	    2500
+#define V_TMR	    0x70
+#define CR4_OSXSAVE (1ull << 18)
 
-/* What one CPU sees: of itself, and the first one of the devices too. */
-struct view {
-	u32 n;
-	u64 word[WORDS];
-	u8 xmm[16][16];
-	u32 mxcsr;
-	u16 fcw;
-	u64 st[2]; /* the x87 register on top, as it is stored */
+struct ALIGNED(64) area {
+	u8 byte[4096];
 };
 
-static struct view first[CPUS], now[CPUS];
-static u64 last_tsc[CPUS];
-static volatile u32 rounds[CPUS], bad[CPUS];
+static struct area want[MAX_CPUS], got[MAX_CPUS];
+static u32 bad_fpu[MAX_CPUS], bad_dr[MAX_CPUS], bad_msr[MAX_CPUS], bad_gpr[MAX_CPUS];
+static u32 turns[MAX_CPUS];
+static bool xsave, avx;
 
-static void add(struct view *v, u64 word)
+static const u32 msrs[] = { MSR_STAR, MSR_LSTAR, 0xc0000083, MSR_SFMASK, MSR_FS_BASE, MSR_GS_BASE,
+			    MSR_KERNEL_GS, 0x174, 0x175, 0x176 };
+
+static u64 pattern(u32 cpu, u32 i)
 {
-	if (v->n < WORDS)
-		v->word[v->n++] = word;
+	return (u64)(cpu + 1) * 0x0000010101010100 + i * 0x1000;
 }
 
-static void look_at_cpu(struct view *v)
+/* Two of them are not 64 bits wide. */
+static u64 msr_pattern(u32 cpu, u32 i)
 {
-	static const u32 msr[] = { 0x174, 0x175, 0x176, MSR_PAT, MSR_EFER, MSR_STAR, MSR_LSTAR,
-				   0xc0000083, MSR_SFMASK, MSR_FS_BASE, MSR_GS_BASE, MSR_KERNEL_GS,
-				   MSR_TSC_AUX, MSR_APIC_BASE, 0x2ff, 0x250, 0x258, 0x26f };
+	bool narrow = msrs[i] == MSR_SFMASK || msrs[i] == 0x174;
 
-	for (u32 i = 0; i < ARRAY_SIZE(msr); i++)
-		add(v, rdmsr(msr[i]));
+	return pattern(cpu, i) & (narrow ? 0xffff : ~0ull);
+}
+
+/* x87, XMM and YMM in the format of FXSAVE, YMM's upper halves where XSAVE has them. */
+static void fpu_store(struct area *a)
+{
+	if (xsave)
+		__asm__ volatile("xsave64 %0" : "+m"(*a) : "a"(avx ? 7 : 3), "d"(0) : "memory");
+	else
+		__asm__ volatile("fxsave64 %0" : "=m"(*a) : : "memory");
+}
+
+static void fpu_load(const struct area *a)
+{
+	if (xsave)
+		__asm__ volatile("xrstor64 %0" : : "m"(*a), "a"(avx ? 7 : 3), "d"(0) : "memory");
+	else
+		__asm__ volatile("fxrstor64 %0" : : "m"(*a) : "memory");
+}
+
+static void fpu_fill(u32 cpu)
+{
+	struct area *a = &want[cpu];
+
+	__asm__ volatile("fninit");
+	fpu_store(a);
+	for (u32 i = 0; i < 8; i++) /* mantissas of ST0..ST7 */
+		memset(a->byte + 32 + 16 * i, (int)(0x10 * cpu + i + 1), 8);
+	a->byte[4] = 0xff; /* all tags in use */
 	for (u32 i = 0; i < 16; i++)
-		add(v, rdmsr(0x200 + i));
-	add(v, read_cr0());
-	add(v, read_cr2());
-	add(v, read_cr3());
-	add(v, read_cr4());
-	add(v, read_cr8());
-	add(v, read_dr0());
-	add(v, read_dr1());
-	add(v, read_dr2());
-	add(v, read_dr3());
-	add(v, read_dr6());
-	add(v, read_dr7());
-	for (u32 reg = APIC_ID; reg <= APIC_SVR; reg += 16)
-		add(v, reg == APIC_PPR ? 0 : apic_read(reg));
-	for (u32 reg = APIC_LVT_TMR; reg <= APIC_LVT_ERR; reg += 16)
-		add(v, apic_read(reg));
-	add(v, apic_read(APIC_TDCR));
+		memset(a->byte + 160 + 16 * i, (int)(0x11 * (cpu + 1) + i), 16);
+	if (avx)
+		for (u32 i = 0; i < 16; i++)
+			memset(a->byte + 576 + 16 * i, (int)(0x55 ^ (0x11 * (cpu + 1) + i)), 16);
+	*(u32 *)(a->byte + 24) = 0x1f80 | (cpu & 3) << 13; /* MXCSR: rounding */
+	if (xsave)
+		a->byte[512] = avx ? 7 : 3;
+	fpu_load(a);
+	fpu_store(a); /* as the CPU writes it */
 }
 
-static void look_at_fpu(struct view *v)
+static bool fpu_same(u32 cpu)
 {
-	u8 area[512] ALIGNED(16);
-
-	__asm__ volatile("fxsave64 (%0)" : : "r"(area) : "memory");
-	memcpy(&v->fcw, area, 2);
-	memcpy(&v->mxcsr, area + 24, 4);
-	memcpy(v->st, area + 32, 10);
-	memcpy(v->xmm, area + 160, sizeof(v->xmm));
+	memset(&got[cpu], 0, 1024);
+	fpu_store(&got[cpu]);
+	return memcmp(want[cpu].byte + 24, got[cpu].byte + 24, 4) == 0 &&
+	       memcmp(want[cpu].byte + 32, got[cpu].byte + 32, 128 + 256) == 0 &&
+	       (!avx || memcmp(want[cpu].byte + 576, got[cpu].byte + 576, 256) == 0);
 }
 
-static u8 cmos(u8 index)
+static void set_all(u32 cpu)
 {
-	outb(0x70, index);
-	return inb(0x71);
-}
+	u64 cr4 = read_cr4();
 
-static void look_at_devices(struct view *v)
-{
-	static const u16 port[] = { 0x21, 0xa1, 0x4d0, 0x4d1, 0x61, 0x92,
-				    COM1 + 1, COM1 + 3, COM1 + 4, COM1 + 7 };
-
-	for (u32 i = 0; i < 24; i++)
-		add(v, (u64)ioapic_read(0x11 + 2 * i) << 32 | ioapic_read(0x10 + 2 * i));
-	for (u32 i = 0; i < ARRAY_SIZE(port); i++)
-		add(v, port[i] == 0x61 ? inb(0x61) & 3u : inb(port[i]));
-	add(v, inw(0x602));
-	add(v, cmos(0xb));
-	for (u8 i = 0x10; i < 0x40; i++)
-		add(v, cmos(i));
-	for (u32 i = 0; i < 64; i += 4) {
-		outl(0xcf8, 0x80000000u | i);
-		add(v, inl(0xcfc));
+	if (xsave) {
+		write_cr4(cr4 | CR4_OSXSAVE);
+		xsetbv(0, avx && cpu % 2 == 0 ? 7 : 3); /* XCR0 differs: loaded per vCPU */
+		if (avx)
+			xsetbv(0, 7);
 	}
-	outb(0x43, 0xe8); /* status of channel 2: how it is programmed */
-	add(v, inb(0x42) & 0x3fu);
+	fpu_fill(cpu);
+	write_dr0(pattern(cpu, 1));
+	write_dr1(pattern(cpu, 2));
+	write_dr2(pattern(cpu, 3));
+	write_dr3(pattern(cpu, 4));
+	for (u32 i = 0; i < ARRAY_SIZE(msrs); i++)
+		wrmsr(msrs[i], msr_pattern(cpu, i));
+	if (cpuid(0x80000001, 0).edx >> 27 & 1)
+		wrmsr(MSR_TSC_AUX, cpu + 0x100);
+	write_cr2(pattern(cpu, 9));
 }
 
-static void look(struct view *v, u32 cpu)
+static void check_all(u32 cpu)
 {
-	v->n = 0;
-	look_at_cpu(v);
-	look_at_fpu(v);
-	if (cpu == 0)
-		look_at_devices(v);
+	bad_fpu[cpu] += !fpu_same(cpu);
+	bad_dr[cpu] += read_dr0() != pattern(cpu, 1) || read_dr1() != pattern(cpu, 2) ||
+		       read_dr2() != pattern(cpu, 3) || read_dr3() != pattern(cpu, 4) ||
+		       read_cr2() != pattern(cpu, 9);
+	for (u32 i = 0; i < ARRAY_SIZE(msrs); i++)
+		bad_msr[cpu] += rdmsr(msrs[i]) != msr_pattern(cpu, i);
+	if (cpuid(0x80000001, 0).edx >> 27 & 1) {
+		u32 aux;
+
+		__asm__ volatile("rdtscp" : "=c"(aux) : : "rax", "rdx");
+		bad_msr[cpu] += aux != cpu + 0x100;
+	}
 }
 
-static void unusual(u32 cpu)
+/* All general registers over one exit. */
+static void check_gpr(u32 cpu)
 {
-	u8 area[512] ALIGNED(16);
+	u64 v = pattern(cpu, 5), ok;
 
-	wrmsr(0x174, 0x1230 + cpu);
-	wrmsr(0x175, 0xffff800000001000 + cpu);
-	wrmsr(0x176, 0xffff800000002000 + cpu);
-	wrmsr(MSR_PAT, 0x0007010600070406 + cpu);
-	wrmsr(MSR_STAR, 0x001b001000000000 + cpu);
-	wrmsr(MSR_LSTAR, 0xffffffff81000000 + cpu);
-	wrmsr(0xc0000083, 0xffffffff82000000 + cpu);
-	wrmsr(MSR_SFMASK, 0x47700 + (cpu << 8));
-	wrmsr(MSR_FS_BASE, 0x7fff12345000 + cpu);
-	wrmsr(MSR_KERNEL_GS, 0xffff888000000000 + cpu);
-	wrmsr(MSR_TSC_AUX, 0x77 + cpu);
-	wrmsr(0x206, 0x10000000 + ((u64)cpu << 20));
-	write_cr2(0xdeadbeef000 + cpu);
-	write_dr0(0x1111 + cpu);
-	write_dr1(0xffff800000000000 + cpu);
-	write_dr2(0x3333 + cpu);
-	write_dr3(0x4444 + cpu);
+	__asm__ volatile("push %%rbp; mov %1, %%rbx; mov %%rbx, %%rcx; mov %%rbx, %%rsi;"
+			 "mov %%rbx, %%rdi;"
+			 "mov %%rbx, %%rbp; mov %%rbx, %%r8; mov %%rbx, %%r9; mov %%rbx, %%r10;"
+			 "mov %%rbx, %%r11; mov %%rbx, %%r12; mov %%rbx, %%r13; mov %%rbx, %%r14;"
+			 "mov %%rbx, %%r15; mov %%rbx, %%rdx; inb $0x21, %%al;"
+			 "xor %%rbx, %%rcx; mov %%rcx, %%rax; xor %%rbx, %%rsi; or %%rsi, %%rax;"
+			 "xor %%rbx, %%rdi; or %%rdi, %%rax; xor %%rbx, %%rbp; or %%rbp, %%rax;"
+			 "xor %%rbx, %%r8; or %%r8, %%rax; xor %%rbx, %%r9; or %%r9, %%rax;"
+			 "xor %%rbx, %%r10; or %%r10, %%rax; xor %%rbx, %%r11; or %%r11, %%rax;"
+			 "xor %%rbx, %%r12; or %%r12, %%rax; xor %%rbx, %%r13; or %%r13, %%rax;"
+			 "xor %%rbx, %%r14; or %%r14, %%rax; xor %%rbx, %%r15; or %%r15, %%rax;"
+			 "xor %%rbx, %%rdx; or %%rdx, %%rax; pop %%rbp"
+			 : "=&a"(ok) : "r"(v)
+			 : "rbx", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12",
+			   "r13", "r14", "r15", "memory");
+	bad_gpr[cpu] += ok != 0;
+}
+
+static void worker(void *arg)
+{
+	u32 cpu = (u32)(u64)arg;
+	u64 end;
+
+	set_all(cpu);
+	apic_write(APIC_TDCR, 0xb);
+	apic_write(APIC_LVT_TMR, V_TMR);
+	end = rdtsc() + tsc_khz() * RUN_MS;
+	while ((s64)(rdtsc() - end) < 0) {
+		turns[cpu]++;
+		for (u32 i = 0; i < 20; i++)
+			check_gpr(cpu);
+		check_all(cpu);
+		for (volatile u32 i = 0; i < 20000; i++) /* long enough to be preempted at times */
+			;
+		check_all(cpu);
+		apic_write(APIC_TMICT, 300000);
+		sti_hlt_cli();
+		check_all(cpu);
+	}
 	write_dr7(0x400);
-	write_cr8(3 + cpu);
-	apic_write(APIC_LVT_ERR, APIC_LVT_MASKED | (0x80 + cpu));
-	apic_write(APIC_TDCR, 0xa);
-	__asm__ volatile("fninit; fldpi; fldl2e; fxsave64 (%0)" : : "r"(area) : "memory");
-	for (u32 i = 0; i < 256; i++)
-		area[160 + i] = (u8)(i * 7 + cpu);
-	area[25] = 0x7f; /* MXCSR: another rounding */
-	__asm__ volatile("fxrstor64 (%0)" : : "r"(area) : "memory");
+	wrmsr(MSR_FS_BASE, 0);
+	wrmsr(MSR_GS_BASE, 0);
 }
 
-static void unusual_devices(void)
+TEST(each_keeps_its_own)
 {
-	for (u32 i = 5; i < 24; i++)
-		ioapic_set(i, IOAPIC_MASKED | (0x40 + i), i & 1);
-	outb(0x21, 0xfb);
-	outb(0xa1, 0xef);
-	outb(0x43, 0xb6);
-	outb(0x42, 0x34);
-	outb(0x42, 0x12);
-	outb(COM1 + 7, 0xa5);
-	outw(0x602, 0x100);
-	outb(0x70, 0x3b);
-	outb(0x71, 0x5a);
-	outl(0xcf8, 0x8000003c);
-	outb(0xcfc, 9); /* interrupt line of the root */
-}
-
-static void watch(u32 cpu)
-{
-	struct view *was = &first[cpu], *is = &now[cpu];
-	u64 tsc = rdtsc();
-
-	look(is, cpu);
-	if (memcmp(was, is, sizeof(*was)) != 0 || tsc < last_tsc[cpu])
-		bad[cpu]++;
-	last_tsc[cpu] = tsc;
-	rounds[cpu]++;
-}
-
-static void other(void *arg)
-{
-	(void)arg;
-	unusual(1);
-	look(&first[1], 1);
-	for (;;)
-		watch(1);
-}
-
-static void late(void *arg)
-{
-	(void)arg;
-	serial_printf("late: CPU %u runs\n", apic_id());
-}
-
-static void say_what(u32 cpu)
-{
-	for (u32 i = 0; i < first[cpu].n; i++)
-		if (first[cpu].word[i] != now[cpu].word[i])
-			serial_printf("CPU %u word %u: %lx was %lx\n", cpu, i, now[cpu].word[i],
-				      first[cpu].word[i]);
-}
-
-void guest_main(void)
-{
-	bool started = false;
-	u32 before = 0;
-
-	unusual(0);
-	unusual_devices();
-	look(&first[0], 0);
-	if (!smp_start(1, other, NULL))
-		serial_printf("state bad: CPU 1 does not start\n");
-	for (;;) {
-		for (u32 i = 0; i < 20; i++) {
-			watch(0);
-			wait_us(1000);
-		}
-		if (bad[0] || bad[1] || rounds[1] == before) {
-			say_what(0);
-			say_what(1);
-		}
-		serial_printf("state %u %s\n", rounds[0],
-			      bad[0] || bad[1] || rounds[1] == before ? "bad" : "ok");
-		before = rounds[1];
-		if (!started && serial_read() >= 0) {
-			started = true;
-			if (!smp_start(2, late, NULL))
-				serial_printf("state bad: CPU 2 does not start\n");
-		}
+	xsave = cpuid(1, 0).ecx >> 26 & 1;
+	avx = xsave && cpuid(1, 0).ecx >> 28 & 1;
+	trap_set(V_TMR, trap_count_apic);
+	for (u32 i = 1; i < boot_cpus(); i++)
+		CHECK(smp_start(i, worker, (void *)(u64)i));
+	worker((void *)0);
+	for (u32 i = 1; i < boot_cpus(); i++)
+		CHECK(smp_wait(i, 5000));
+	for (u32 i = 0; i < boot_cpus(); i++) {
+		CHECK_EQ(bad_fpu[i], 0);
+		CHECK_EQ(bad_dr[i], 0);
+		CHECK_EQ(bad_msr[i], 0);
+		CHECK_EQ(bad_gpr[i], 0);
+		CHECK(turns[i] > 3);
+		serial_printf("cpu %u: %u turns\n", i, turns[i]);
 	}
+}
+
+TEST(init_clears)
+{
+	SKIP_IF(boot_cpus() < 2, "one processor");
+	CHECK_EQ(read_dr0(), pattern(0, 1)); /* another CPU's INIT is not ours */
 }

@@ -9,7 +9,7 @@ import test_courier
 from lib import guests, paths
 from lib.registry import test
 
-TALK, STATE = "guest-kernels/talk.elf", "guest-kernels/state.elf"
+TALK, STATE = "guest-kernels/talk.elf", "guest-kernels/moved.elf"
 GODWITCTL = paths.ROOT / "tools/godwitctl"
 
 
@@ -128,9 +128,9 @@ def linux(t):
 def state(t, moves, slow=1, **machine):
     """A guest that looks at all state it has moves to the host that it is on, again and again; a
     processor that waited for its startup IPI all the time starts."""
-    section = "[vm s]\nmemory = 8M\ncpus = 3\nkernel = state.elf\nautostart = yes\n"
+    section = "[vm s]\nmemory = 8M\ncpus = 3\nkernel = moved.elf\nautostart = yes\n"
     m = t.machine(config=guests.host_config(section), memory=256,
-                  modules={"state.elf": paths.BUILD / STATE}, **machine)
+                  modules={"moved.elf": paths.BUILD / STATE}, **machine)
     guests.wait_console(m, timeout=60 * slow)
     for _ in range(moves + 1):
         guests.attach(m, "s")
