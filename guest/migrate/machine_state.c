@@ -29,23 +29,15 @@ static const struct vmstate_field clock_fields[] = { VMSTATE(struct clock_state,
 
 int mig_can_move(const struct vm *vm, char *why, size_t why_size)
 {
-	const struct config_vm *c = vm->config;
-	bool vf = false, disk = false;
+	const char *bound = mig_config_bound(vm->config);
 
-	for (u32 i = 0; i < CONFIG_NETS; i++)
-		vf |= c->net[i].kind == CONFIG_NET_VF;
-	for (u32 i = 0; i < CONFIG_DISKS; i++)
-		disk |= c->disk[i].kind != CONFIG_DISK_NONE;
-	if (vm->state != VM_RUNNING && vm->state != VM_PAUSED)
+	if (vm->state != VM_RUNNING && vm->state != VM_PAUSED) {
 		fmt_snprintf(why, why_size, "vm %s is %s", vm->name, vm_state_name(vm->state));
-	else if (c->courier || c->npci || vf || disk)
-		fmt_snprintf(why, why_size, "vm %s %s", vm->name,
-			     c->courier ? "serves this host" :
-			     disk	? "has a disk of this host's" :
-					  "has a function of this host's");
-	else
-		return 0;
-	return vm->state != VM_RUNNING && vm->state != VM_PAUSED ? -EBUSY : -ENOTSUP;
+		return -EBUSY;
+	}
+	if (bound)
+		fmt_snprintf(why, why_size, "vm %s %s", vm->name, bound);
+	return bound ? -ENOTSUP : 0;
 }
 
 /* ---- saving ---------------------------------------------------------------------------- */
@@ -178,8 +170,9 @@ int mig_load_config(const struct mig_record *r, struct config_vm *out, char *why
 		return rc;
 	}
 	rc = config_parse("stream", (const char *)r->data, r->len, c, first_problem, &t);
-	if (!rc && c->vms != 1) {
-		text_add(&t, "the configuration in the stream is not that of one VM");
+	if (!rc && (c->vms != 1 || mig_config_bound(&c->vm[0]))) {
+		text_add(&t, "the configuration in the stream %s",
+			 c->vms == 1 ? mig_config_bound(&c->vm[0]) : "is not that of one VM");
 		rc = -EPROTO;
 	}
 	if (!rc)

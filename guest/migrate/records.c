@@ -49,6 +49,20 @@ void mig_config_text(const struct config_vm *c, struct text *t)
 			add_net(t, i, &c->net[i]);
 }
 
+const char *mig_config_bound(const struct config_vm *c)
+{
+	bool vf = false, disk = false;
+
+	for (u32 i = 0; i < CONFIG_NETS; i++)
+		vf |= c->net[i].kind == CONFIG_NET_VF;
+	for (u32 i = 0; i < CONFIG_DISKS; i++)
+		disk |= c->disk[i].kind != CONFIG_DISK_NONE;
+	return c->courier     ? "serves its host" :
+	       disk	      ? "has a disk of its host's" :
+	       vf || c->npci ? "has a function of its host's" :
+				NULL;
+}
+
 /* ---- the host -------------------------------------------------------------------------- */
 
 #define HOST(f, ty) VMSTATE(struct mig_host, f, ty)

@@ -63,6 +63,25 @@ TEST(quotes)
 	CHECK_STR(d.vm[0].cmdline, c.vm[0].cmdline);
 }
 
+/* What a stream must not ask a host for. */
+TEST(bound)
+{
+	static const char *const keys[] = {
+		"net0 = vf nic=n mac=52:54:00:00:00:02\n", "pci = 00:1f.0\n",
+		"disk0 = module=d\n", "role = courier\nip = 10.0.0.1/24\npsk = p\n"
+				      "net0 = pv mac=52:54:00:00:00:02\n",
+	};
+	char text[300];
+
+	for (u32 i = 0; i <= ARRAY_SIZE(keys); i++) {
+		snprintf(text, sizeof(text),
+			 "[nic n]\nmatch = 8086:10c9\nvfs = 2\n[vm q]\nmemory = 4M\nkernel = k\n%s",
+			 i < ARRAY_SIZE(keys) ? keys[i] : "");
+		CHECK_EQ(config_parse("f", text, strlen(text), &c, no_error, NULL), 0);
+		CHECK_EQ(mig_config_bound(&c.vm[0]) != NULL, i < ARRAY_SIZE(keys));
+	}
+}
+
 /* ---- the host -------------------------------------------------------------------------- */
 
 static u32 lacks; /* bits of leaf 1 ECX */
@@ -234,5 +253,5 @@ TEST(identity)
 	CHECK(memcmp(&w.state.ymm_high, &v.state.ymm_high, sizeof(w.state.ymm_high)) == 0);
 }
 
-UNIT_MAIN({ "config", config }, { "quotes", quotes }, { "hosts", hosts }, { "vcpus", vcpus },
+UNIT_MAIN({ "config", config }, { "quotes", quotes }, { "bound", bound }, { "hosts", hosts }, { "vcpus", vcpus },
 	  { "identity", identity })
