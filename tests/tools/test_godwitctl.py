@@ -73,7 +73,7 @@ class Host:
         if reply is None:
             return
         conn.sendall(f"id={ident[1]}\n{reply}".encode())
-        if self.raw and request.startswith("vm console"):
+        if self.raw and request.startswith(("vm console", "save", "restore")):
             self.raw(conn)
 
     def run(self):
@@ -82,7 +82,8 @@ class Host:
         except OSError:
             return
         with conn:
-            conn.sendall(self.greeting)
+            with contextlib.suppress(BrokenPipeError):
+                conn.sendall(self.greeting)
             data = self.pending
             while True:
                 try:
@@ -216,7 +217,8 @@ class Requests(unittest.TestCase):
     def test_wrong_usage(self):
         os.environ.pop("GODWIT_SOCKET", None)
         for argv in ([], ["version"], ["--socket", "x"], ["--socket", "x", "console"],
-                     ["--socket", "x", "top", "y"], ["--socket", "x", "vm", "console", "y"],
+                     ["--socket", "x", "top", "y"], ["--socket", "x", "save", "y"],
+                     ["--socket", "x", "restore"], ["--socket", "x", "vm", "console", "y"],
                      ["-H", "host", "version"], ["-H", "h:1", "--socket", "x", "version"],
                      ["--socket", "x", "--timeout", "0", "version"]):
             self.assertEqual(run(argv)[0], 2, argv)
@@ -310,6 +312,87 @@ class Moves(unittest.TestCase):
         self.assertEqual(code, 1)
         self.assertIn("web: it is busy", err)
         self.assertIn("still here: web", err)
+
+
+def record(kind, payload):
+    return (kind.to_bytes(4, "little") + len(payload).to_bytes(4, "little") + bytes(8) + payload)
+
+
+def read_until(conn, end):
+    data = b""
+    while not data.endswith(end):
+        data += conn.recv(65536)
+    return data
+
+
+class Files(unittest.TestCase):
+    """save and restore; the fake host does not look into records."""
+
+    ALL = bytes(range(256)) * 40
+    STREAM = b"h" * 32 + record(3, ALL) + record(1, b"") + record(7, b"8 bytes.")
+
+    def setUp(self):
+        self.dir = tempfile.TemporaryDirectory()
+        self.file = pathlib.Path(self.dir.name, "web.vm")
+
+    def tearDown(self):
+        self.dir.cleanup()
+
+    def save(self, stream, *words):
+        def raw(conn):
+            for at in range(0, len(stream), 1000):
+                conn.sendall(stream[at:at + 1000].replace(b"\x1d", b"\x1d\x1d"))
+            read_until(conn, b"\x1d")
+            conn.sendall(b"\x1d\n")
+
+        replies = {"save web": "ok\n", "vm stop web": "ok\n", "vm resume web": "ok\n"}
+        with Host(replies, raw=raw) as host:
+            return run(["--socket", host.path, "save", "web", str(self.file), *words]), host.requests
+
+    def test_save(self):
+        (status, _, err), requests = self.save(self.STREAM)
+        self.assertEqual((status, err), (0, ""))
+        self.assertEqual(self.file.read_bytes(), self.STREAM)
+        self.assertEqual(requests, ["save web", "vm stop web"])
+        self.assertEqual(self.save(self.STREAM, "resume")[1], ["save web", "vm resume web"])
+
+    def test_incomplete(self):
+        """The VM is left alone, and there is no file of that name."""
+        (status, _, err), requests = self.save(self.STREAM[:-24] + record(8, b""))
+        self.assertEqual(status, 1)
+        self.assertIn("powered off before", err)
+        self.assertEqual(requests, ["save web"])
+        self.assertFalse(self.file.exists())
+
+    def restore(self, answer, at_once=False):
+        got = []
+
+        def raw(conn):
+            size = sum(1 + (b in (0x1c, 0x1d)) for b in self.STREAM)
+            while not at_once and sum(map(len, got)) < size:
+                got.append(conn.recv(65536))
+            conn.sendall(answer)
+            read_until(conn, b"\x1d")
+            conn.sendall(b"\x1d\n")
+
+        self.file.write_bytes(self.STREAM)
+        with Host({"restore": "ok\n"}, raw=raw) as host:
+            status, _, err = run(["--socket", host.path, "restore", str(self.file)])
+        plain = b"".join(got).replace(b"\x1c\x01", b"\x1d").replace(b"\x1c\x00", b"\x1c")
+        return status, err, plain
+
+    def test_restore(self):
+        self.assertEqual(self.restore(b"ok\n"), (0, "", self.STREAM))
+
+    def test_restore_refused(self):
+        status, err, _ = self.restore(b"error EEXIST a vm named web exists\n", at_once=True)
+        self.assertEqual((status, err), (1, "godwitctl: EEXIST: a vm named web exists\n"))
+
+    def test_no_file(self):
+        with Host({}) as host:
+            status, _, err = run(["--socket", host.path, "restore", str(self.file)])
+        self.assertEqual(status, 1)
+        self.assertIn("No such file", err)
 
 
 class Console(unittest.TestCase):
