@@ -4,10 +4,11 @@
  */
 #include "guest/migrate/ctl_migrate.h"
 
-#include "guest/migrate/migrate.h"
+#include "guest/migrate/mig_priv.h"
 #include "guest/vm/vm.h"
 #include "kernel/base/err.h"
 #include "kernel/base/str.h"
+#include "kernel/core/timer.h"
 
 #define WHY 160
 
@@ -109,32 +110,70 @@ static const struct ctl_column columns[] = {
 	{ "reason", "reason", 0 },
 };
 
+static void show_send(struct ctl_out *out, const struct mig_send *s)
+{
+	static const char *const phases[] = {
+		[MIG_PHASE_CONNECT] = "connecting", [MIG_PHASE_INTRO] = "asking",
+		[MIG_PHASE_COPY] = "copying",	    [MIG_PHASE_LAST] = "stopped",
+		[MIG_PHASE_MACHINE] = "stopped",    [MIG_PHASE_WAIT] = "stopped",
+		[MIG_PHASE_DONE] = "done",	    [MIG_PHASE_FAILED] = "failed",
+	};
+	const struct mig_pages_stats *st = s->logging ? &s->pages.stats : &s->stats;
+	u64 now = time_ns(), stop = s->verdict.downtime_ns;
+
+	if (s->stopped)
+		stop = (s->resumed_at ? s->resumed_at : now) - s->stopped_at;
+	ctl_cell_num(out, s->number);
+	ctl_cell(out, "%s", s->name);
+	ctl_cell(out, "out");
+	ctl_cell(out, "%s", s->rq.host);
+	ctl_cell(out, "%s", s->owner == MIG_GIVEN ? "given" : phases[s->phase]);
+	ctl_cell_num(out, st->passes);
+	ctl_cell_num(out, s->logging ? s->pages.left : 0);
+	ctl_cell_num(out, st->data);
+	ctl_cell_num(out, st->zero);
+	ctl_cell_num(out, s->sent + s->link.sent);
+	ctl_cell_num(out, s->received + s->link.received);
+	ctl_cell_num(out, s->verdict.bytes_per_s);
+	ctl_cell_num(out, stop / 1000);
+	ctl_cell_num(out, ((s->vm ? now : s->ended) - s->began) / 1000000);
+	ctl_cell(out, "%s", s->why);
+}
+
+static void show_recv(struct ctl_out *out, const struct mig_recv *r)
+{
+	static const char *const phases[] = { [MIG_NOTHING] = "dropped", [MIG_LOADING] = "loading",
+					      [MIG_READY] = "ready", [MIG_TAKEN] = "taken" };
+
+	ctl_cell_num(out, 0);
+	ctl_cell(out, "%s", r->name);
+	ctl_cell(out, "in");
+	ctl_cell(out, "%s", "");
+	ctl_cell(out, "%s", phases[r->owner]);
+	for (u32 i = 0; i < 4; i++)
+		ctl_cell_num(out, 0); /* the source counts passes and pages */
+	ctl_cell_num(out, r->link.sent);
+	ctl_cell_num(out, r->link.received);
+	ctl_cell_num(out, 0);
+	ctl_cell_num(out, 0);
+	ctl_cell_num(out, (time_ns() - r->began) / 1000000);
+	ctl_cell(out, "%s", "");
+}
+
 static int run_status(struct ctl_out *out, const struct ctl_args *args)
 {
 	const char *only = ctl_arg(out, 0);
-	struct mig_report r;
+	const struct mig_send *s;
+	const struct mig_recv *r;
 
 	(void)args;
 	ctl_table(out, "move", columns, ARRAY_SIZE(columns));
-	for (u32 i = 0; mig_report(i, &r); i++) {
-		if (only && strcmp(only, r.vm) != 0)
-			continue;
-		ctl_cell_num(out, r.number);
-		ctl_cell(out, "%s", r.vm);
-		ctl_cell(out, "%s", r.out ? "out" : "in");
-		ctl_cell(out, "%s", r.peer);
-		ctl_cell(out, "%s", r.phase);
-		ctl_cell_num(out, r.passes);
-		ctl_cell_num(out, r.pages_left);
-		ctl_cell_num(out, r.pages_data);
-		ctl_cell_num(out, r.pages_zero);
-		ctl_cell_num(out, r.sent);
-		ctl_cell_num(out, r.received);
-		ctl_cell_num(out, r.bytes_per_s);
-		ctl_cell_num(out, r.downtime_ns / 1000);
-		ctl_cell_num(out, r.total_ns / 1000000);
-		ctl_cell(out, "%s", r.text);
-	}
+	for (u32 i = 0; (s = mig_send_at(i)); i++)
+		if (s->phase != MIG_PHASE_NONE && (!only || strcmp(only, s->name) == 0))
+			show_send(out, s);
+	for (u32 i = 0; (r = mig_recv_at(i)); i++)
+		if (r->used && (!only || strcmp(only, r->name) == 0))
+			show_recv(out, r);
 	return 0;
 }
 

@@ -161,61 +161,14 @@ int mig_cancel(const char *name, bool force, char *why, size_t why_size)
 	return -ENOENT;
 }
 
-static void report_send(const struct mig_send *s, struct mig_report *out)
+struct mig_send *mig_send_at(u32 i)
 {
-	static const char *const phases[] = {
-		[MIG_PHASE_CONNECT] = "connecting", [MIG_PHASE_INTRO] = "asking",
-		[MIG_PHASE_COPY] = "copying",	    [MIG_PHASE_LAST] = "stopped",
-		[MIG_PHASE_MACHINE] = "stopped",    [MIG_PHASE_WAIT] = "stopped",
-		[MIG_PHASE_DONE] = "done",	    [MIG_PHASE_FAILED] = "failed",
-	};
-	const struct mig_pages_stats *st = s->logging ? &s->pages.stats : &s->stats;
-
-	*out = (struct mig_report){ .number = s->number,
-				    .out = true,
-				    .phase = s->owner == MIG_GIVEN ? "given" : phases[s->phase],
-				    .text = s->why,
-				    .passes = st->passes,
-				    .sent = s->sent + s->link.sent,
-				    .received = s->received + s->link.received,
-				    .pages_left = s->logging ? s->pages.left : 0,
-				    .pages_data = st->data,
-				    .pages_zero = st->zero,
-				    .bytes_per_s = s->verdict.bytes_per_s,
-				    .downtime_ns = s->verdict.downtime_ns,
-				    .total_ns = (s->vm ? time_ns() : s->ended) - s->began };
-	if (s->stopped)
-		out->downtime_ns = (s->resumed_at ? s->resumed_at : time_ns()) - s->stopped_at;
-	str_copy(out->vm, sizeof(out->vm), s->name);
-	str_copy(out->peer, sizeof(out->peer), s->rq.host);
+	return i < MIG_MOVES ? &sends[i] : NULL;
 }
 
-static void report_recv(const struct mig_recv *r, struct mig_report *out)
+struct mig_recv *mig_recv_at(u32 i)
 {
-	static const char *const phases[] = { [MIG_NOTHING] = "dropped", [MIG_LOADING] = "loading",
-					      [MIG_READY] = "ready", [MIG_TAKEN] = "taken" };
-
-	*out = (struct mig_report){ .phase = phases[r->owner],
-				    .text = "",
-				    .sent = r->link.sent,
-				    .received = r->link.received,
-				    .total_ns = time_ns() - r->began };
-	str_copy(out->vm, sizeof(out->vm), r->name);
-}
-
-bool mig_report(u32 i, struct mig_report *out)
-{
-	for (u32 k = 0; k < MIG_MOVES; k++)
-		if (sends[k].phase != MIG_PHASE_NONE && i-- == 0) {
-			report_send(&sends[k], out);
-			return true;
-		}
-	for (u32 k = 0; k < MIG_MOVES; k++)
-		if (recvs[k].used && i-- == 0) {
-			report_recv(&recvs[k], out);
-			return true;
-		}
-	return false;
+	return i < MIG_MOVES ? &recvs[i] : NULL;
 }
 
 int mig_init(void)

@@ -82,6 +82,10 @@ void mig_recv_forget(const u8 *id, const struct mig_recv *but);
 int MUST_CHECK mig_connect(const struct mig_request *rq, struct vm *vm, struct mig_channel **out,
 			   char *why, size_t why_size);
 
+/** mig_send_at(), mig_recv_at() - slot i of MIG_MOVES, in use or not; NULL: no more. */
+struct mig_send *mig_send_at(u32 i);
+struct mig_recv *mig_recv_at(u32 i);
+
 /** mig_wake() - there is work; any context. */
 void mig_wake(void *ctx);
 

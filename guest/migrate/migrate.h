@@ -23,21 +23,6 @@ struct mig_request {
 	u64 cancel_at;		/* cancel as soon as so many bytes are sent; 0: not */
 };
 
-/* A move, going on or past. */
-struct mig_report {
-	u64 number;	     /* counts the moves out of here; 0: into here */
-	char vm[CONFIG_NAME_LEN];
-	char peer[CONFIG_PATH_LEN];
-	bool out;	     /* away from here */
-	const char *phase;   /* in a word */
-	const char *text;    /* why it failed, or "" */
-	u64 passes, sent, received; /* bytes of stream */
-	u64 pages_left, pages_data, pages_zero;
-	u64 bytes_per_s;     /* that the link carried in the last pass */
-	u64 downtime_ns;     /* measured; before the stop: estimated */
-	u64 total_ns;
-};
-
 /** mig_init() - once at boot, after sched_init(). */
 int MUST_CHECK mig_init(void);
 
@@ -52,8 +37,5 @@ int MUST_CHECK mig_begin(struct vm *vm, const struct mig_request *rq, char *why,
  * destination may have it already; the caller knows that it does not. -ENOENT, -EBUSY.
  */
 int MUST_CHECK mig_cancel(const char *name, bool force, char *why, size_t why_size);
-
-/** mig_report() - the i-th move that is going on or among the last ones; false: no more. */
-bool mig_report(u32 i, struct mig_report *out);
 
 #endif
