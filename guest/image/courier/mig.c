@@ -116,8 +116,13 @@ static void payload(const u8 *p, u32 n)
 		memcpy(text + text_len, p, part);
 		text_len += part;
 	}
-	for (u32 i = 0; i < n && c && head[0] == COURIER_DATA; i++)
-		c->ring[c->head++ % COURIER_WINDOW] = p[i];
+	if (c && head[0] == COURIER_DATA) {
+		u32 at = c->head % COURIER_WINDOW, part = (u32)min_u64(n, COURIER_WINDOW - at);
+
+		memcpy(c->ring + at, p, part);
+		memcpy(c->ring, p + part, n - part);
+		c->head += n;
+	}
 }
 
 static bool input(void)

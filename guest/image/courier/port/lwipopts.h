@@ -21,6 +21,8 @@
 #define MEMP_NUM_TCP_SEG   1024
 #define MEMP_NUM_PBUF	   1024
 
+#define LWIP_CHKSUM_ALGORITHM 3
+
 #define TCP_MSS		   1460
 #define TCP_QUEUE_OOSEQ	   1
 #define LWIP_WND_SCALE	   1
