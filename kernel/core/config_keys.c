@@ -507,6 +507,9 @@ void config_end_vm(struct config_parser *p)
 		config_fail(p, "psk", "missing, role = courier needs a key");
 	if (p->vm->courier && p->vm->net[0].kind != CONFIG_NET_PV)
 		config_fail(p, "net0", "must be 'pv mac=...' for role = courier");
+	/* The boot CPU serves the courier's ports; on another both would wait for each other. */
+	if (p->vm->courier && !given[CONFIG_VM_PIN])
+		p->vm->pin = 1;
 	if (!p->vm->courier && (given[CONFIG_VM_IP] || given[CONFIG_VM_PSK]))
 		config_fail(p, given[CONFIG_VM_IP] ? "ip" : "psk", "only for role = courier");
 }
