@@ -489,6 +489,21 @@ const char *config_vm_key_name(enum config_vm_key key)
 	return config_vm_keys[key].name;
 }
 
+static void end_courier(struct config_parser *p)
+{
+	const u32 *given = p->lines;
+
+	if (!given[CONFIG_VM_IP])
+		config_fail(p, "ip", "missing, role = courier needs ADDRESS/BITS");
+	if (!given[CONFIG_VM_PSK])
+		config_fail(p, "psk", "missing, role = courier needs a key");
+	if (p->vm->net[0].kind != CONFIG_NET_PV)
+		config_fail(p, "net0", "must be 'pv mac=...' for role = courier");
+	/* The boot CPU serves the courier's ports; on another both would wait for each other. */
+	if (!given[CONFIG_VM_PIN])
+		p->vm->pin = 1;
+}
+
 void config_end_vm(struct config_parser *p)
 {
 	const u32 *given = p->lines;
@@ -501,15 +516,8 @@ void config_end_vm(struct config_parser *p)
 		config_fail(p, "kernel", "missing, must name a boot module");
 	if (given[CONFIG_VM_INITRD] && given[CONFIG_VM_MODULE])
 		config_fail(p, "module", "is for multiboot kernels, initrd for Linux; keep one");
-	if (p->vm->courier && !given[CONFIG_VM_IP])
-		config_fail(p, "ip", "missing, role = courier needs ADDRESS/BITS");
-	if (p->vm->courier && !given[CONFIG_VM_PSK])
-		config_fail(p, "psk", "missing, role = courier needs a key");
-	if (p->vm->courier && p->vm->net[0].kind != CONFIG_NET_PV)
-		config_fail(p, "net0", "must be 'pv mac=...' for role = courier");
-	/* The boot CPU serves the courier's ports; on another both would wait for each other. */
-	if (p->vm->courier && !given[CONFIG_VM_PIN])
-		p->vm->pin = 1;
-	if (!p->vm->courier && (given[CONFIG_VM_IP] || given[CONFIG_VM_PSK]))
+	if (p->vm->courier)
+		end_courier(p);
+	else if (given[CONFIG_VM_IP] || given[CONFIG_VM_PSK])
 		config_fail(p, given[CONFIG_VM_IP] ? "ip" : "psk", "only for role = courier");
 }

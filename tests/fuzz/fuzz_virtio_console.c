@@ -125,12 +125,14 @@ static void step(struct stream *s)
 {
 	static const u8 text[3000];
 	u8 op = take8(s);
+	u32 off;
 	u64 v;
 
 	switch (op % 8) {
 	case 0:
 		v = take16(s);
-		virtio_pci_bar(&c.dev, take16(s) % VIRTIO_BAR_SIZE & ~3u, 1u << op / 8 % 3, op >> 7, &v);
+		off = take16(s) % VIRTIO_BAR_SIZE & ~3u;
+		virtio_pci_bar(&c.dev, off, 1u << op / 8 % 3, op >> 7, &v);
 		break;
 	case 1:
 		reg(0x3000 + op / 8 % 6 * 4, 2, op / 8 % 6);

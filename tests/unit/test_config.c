@@ -136,7 +136,7 @@ TEST(full)
 	CHECK_EQ(w->disk[3].ns, 2);
 	CHECK(w->autostart && w->valid && !w->courier);
 	CHECK_EQ(w->key_line[CONFIG_VM_INITRD], 17);
-	CHECK(c->courier && c->valid && !c->autostart);
+	CHECK(c->courier && c->valid && !c->autostart && c->pin == 1);
 	CHECK_EQ(c->cpus, 1);
 	CHECK_EQ(c->weight, 100);
 	CHECK_STR(c->cpu, "godwit-v1");
