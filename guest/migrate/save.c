@@ -14,6 +14,7 @@
 #include "kernel/core/log.h"
 
 #define WHY 160
+#define CPUID1_ECX_SSE4_2 BIT(20)
 
 /* A client sends this and 00h for this byte itself, this and 01h for the one that leaves. */
 #define ESCAPE 0x1cu
@@ -296,9 +297,14 @@ static void take(const u8 *data, size_t len)
 
 static int run_restore(struct ctl_out *out, const struct ctl_args *args)
 {
-	int rc = begin(out, "restore FILE", "a file");
+	struct cpuid_regs r;
+	int rc;
 
 	(void)args;
+	hvm_host_cpuid(1, 0, &r);
+	if (!(r.ecx & CPUID1_ECX_SSE4_2))
+		return ctl_fail(out, -ENOTSUP, "this CPU runs no guests: it lacks SSE4.2");
+	rc = begin(out, "restore FILE", "a file");
 	if (rc)
 		return rc;
 	f.saving = false;

@@ -7,7 +7,7 @@
 
 #include "kernel/base/types.h"
 
-/** crc32c() - continue crc (0 to start) over n bytes. */
+/** crc32c() - continue crc (0 to start) over n bytes. Needs a CPU with SSE4.2. */
 u32 crc32c(u32 crc, const void *p, size_t n);
 
 #endif
