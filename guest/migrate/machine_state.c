@@ -198,6 +198,7 @@ static int load_clock(struct mig_machine *m, struct reader *in, char *why, size_
 {
 	struct clock_state c;
 	int rc = vmstate_load(in, &c, clock_fields, 1, why, why_size);
+	u64 ticks;
 
 	if (rc)
 		return rc;
@@ -207,8 +208,11 @@ static int load_clock(struct mig_machine *m, struct reader *in, char *why, size_
 	}
 	m->has_clock = true;
 	m->arrived = tsc_read();
-	/* Rounded up: what happened at that time is not to lie ahead. */
-	m->vm->paused_at = ns_to_tsc(c.ns) + 1;
+	/* Rounded up, also by what the conversion loses: no event of the past is to lie ahead. */
+	ticks = ns_to_tsc(c.ns) + 1;
+	if (tsc_to_ns(ticks) < c.ns)
+		ticks += ns_to_tsc(c.ns - tsc_to_ns(ticks)) + 1;
+	m->vm->paused_at = ticks;
 	return 0;
 }
 
