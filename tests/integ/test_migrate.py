@@ -110,7 +110,8 @@ def to_itself(t, **options):
 
 # None that expects another processor to have run after some time: it may all have been a stop.
 KERNELS = (("state", 4), ("exit_msr", 1))
-MORE_KERNELS = (("event_apic", 4), ("dev_irq", 1), ("paging", 2), ("dev_pci", 2))
+MORE_KERNELS = (("event_apic", 4), ("dev_irq", 1), ("paging", 2), ("dev_pci", 2),
+                ("reset", 2))
 
 
 def kernels_needed(which):
@@ -149,7 +150,8 @@ def move_kernels(t, which):
         m.com1.expect(r"^RESULT [1-9]\d* passed, 0 failed", timeout=10)
         guests.leave(m)
         print(name, phases.count("done"), "moves")
-        assert "failed" not in phases[:-1], phases
+        # A guest that powers off or resets itself just then stays for it.
+        assert "failed" not in phases[:-1] or name == "reset", phases
         moves += phases.count("done")
     assert moves > 3
 
