@@ -170,6 +170,8 @@ void courier_mux_room(struct courier_mux *m)
 static void end_all(struct courier_mux *m)
 {
 	for (u32 i = 0; i < COURIER_CHANNELS; i++) {
+		if (m->channel[i].open)
+			m->channel[i].ch.why = "the connection was lost with the courier";
 		m->channel[i].open = false;
 		wake(&m->channel[i]);
 	}
@@ -280,6 +282,8 @@ static void finish(struct courier_mux *m)
 	case COURIER_CLOSE:
 		c->open = false;
 		say(m);
+		str_copy(c->why, sizeof(c->why), m->text);
+		c->ch.why = m->len ? c->why : NULL;
 		break;
 	default:
 		break;

@@ -32,6 +32,7 @@ struct courier_channel {
 	u32 credit;	/* bytes that may be sent */
 	u32 owed;	/* bytes taken and not granted again */
 	u32 head, tail; /* of ring, free-running */
+	char why[COURIER_TEXT_MAX + 1];
 	u8 ring[COURIER_WINDOW];
 };
 

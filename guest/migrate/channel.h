@@ -42,6 +42,8 @@ struct mig_channel {
 	 */
 	void (*wake)(void *ctx);
 	void *wake_ctx;
+	/* NULL, or the carrier's words on how it ended. */
+	const char *why;
 };
 
 /* Who makes channels to other hosts; registered once, by the carrier. */

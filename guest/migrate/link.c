@@ -129,7 +129,7 @@ int mig_link_pull(struct mig_link *l, struct mig_record *r, char *why, size_t wh
 
 		rc = n <= 0 || good ? n : suffer(l, to);
 		if (rc < 0)
-			str_copy(why, why_size, "the connection was lost");
+			str_copy(why, why_size, mig_link_lost(l));
 		if (rc < 0 || n == 0)
 			return rc;
 		if (rc == 0)

@@ -66,6 +66,12 @@ int MUST_CHECK mig_link_open(struct mig_link *l, struct mig_channel *ch, const u
 /** mig_link_close() - at once. Does nothing when closed. */
 void mig_link_close(struct mig_link *l);
 
+/** mig_link_lost() - for people, why a channel that says -EPIPE has ended. */
+static inline const char *mig_link_lost(const struct mig_link *l)
+{
+	return l->ch && l->ch->why ? l->ch->why : "the connection was lost";
+}
+
 /**
  * mig_link_end() - nothing the peer says matters any more: what is still to be sent goes out, and
  * the link closes when the peer has closed, or is silent. Returns as mig_send_step(). Call it until

@@ -273,7 +273,7 @@ u64 mig_recv_step(struct mig_recv *r)
 		return until;
 	}
 	rc = mig_link_push(&r->link);
-	str_copy(why, sizeof(why), "the connection was lost");
+	str_copy(why, sizeof(why), mig_link_lost(&r->link));
 	if (rc >= 0)
 		rc = mig_link_pull(&r->link, &rec, why, sizeof(why));
 	if (rc > 0)

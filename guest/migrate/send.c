@@ -339,7 +339,7 @@ static u64 talk(struct mig_send *s)
 	int rc = mig_link_push(&s->link);
 
 	if (rc < 0)
-		return lost(s, "the connection was lost");
+		return lost(s, mig_link_lost(&s->link));
 	if (rc == 0)
 		return await(s);
 	if (s->phase == MIG_PHASE_COPY && time_ns() < s->not_before)

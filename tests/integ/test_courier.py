@@ -152,7 +152,12 @@ def two_hosts(t):
             there.com1.expect("HELLO")
             there.com1.send(guests.ESCAPE)
         end = lab.move(hosts.machine[1], "talk", "10.0.0.77")
-        assert end["phase"] == "failed", end
+        assert end["phase"] == "failed" and "does not answer" in end["reason"], end
+        hosts.key.write_text("77" * 32)
+        hosts.boot(0)
+        hosts.ready([0])
+        end = lab.move(hosts.machine[1], "talk", lab.address(0))
+        assert end["phase"] == "failed" and "another key" in end["reason"], end
         assert hosts.machine[1].ctl.request("vm info talk")["state"] == "running"
 
 
@@ -226,7 +231,7 @@ def faults(t):
         cable(a, True)
         begin_slowly(a, "10.0.0.2")
         b.close()
-        stays(a, 5, "connection|no sign")
+        stays(a, 5, "connection|no sign|does not answer")
         hosts.boot(1)
         hosts.ready([1])
         assert lab.move(a, "w", "10.0.0.2")["phase"] == "done"

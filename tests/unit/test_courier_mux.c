@@ -119,7 +119,7 @@ TEST(opens_and_closes)
 	CHECK_EQ(c->ops->recv(c, b, 4), 0);
 	frame(COURIER_DATA, 2, "ab", 2);
 	frame(COURIER_CLOSE, 2, "gone\n", 5);
-	CHECK(wakes == 2 && says == 1 && !strcmp(last, "gone?"));
+	CHECK(wakes == 2 && says == 1 && !strcmp(last, "gone?") && !strcmp(c->why, "gone?"));
 	CHECK_EQ(c->ops->recv(c, b, 4), 2);
 	CHECK_EQ(c->ops->recv(c, b, 4), -EPIPE);
 	CHECK_EQ(c->ops->send(c, b, 4), -EPIPE);

@@ -16,14 +16,18 @@
 #include "mbedtls/ssl.h"
 
 #define CONNS 12u
+#define CALL_MS	 6000u
 #define START_MS 15000u
 #define RECORD 16384u
 #define RECORD_EXTRA 64u
 #define IDENTITY "godwit"
 
+static const char no_answer[] = "the other host does not answer";
+static const char no_proof[] = "the other host has another key, or no courier";
+
 struct conn {
 	enum conn_state state;
-	bool was_up, eof;
+	bool connected, was_up, eof;
 	u16 port;	   /* it came to; 0: it was made here */
 	struct tcp_pcb *pcb; /* NULL: gone */
 	struct pbuf *in;
@@ -111,9 +115,10 @@ static void on_err(void *arg, err_t err)
 	struct conn *c = arg;
 
 	c->pcb = NULL;
-	down(c, err == ERR_RST && !c->was_up ? "connection refused" :
-		err == ERR_RST		     ? "connection reset" :
-					       "the other host does not answer");
+	down(c, err != ERR_RST ? no_answer :
+		c->was_up      ? "connection reset" :
+		c->connected   ? no_proof :
+				 "connection refused");
 }
 
 static int bio_recv(void *ctx, unsigned char *buf, size_t n)
@@ -181,7 +186,8 @@ static err_t on_accept(void *arg, struct tcp_pcb *pcb, err_t err)
 
 static err_t on_connected(void *arg, struct tcp_pcb *pcb, err_t err)
 {
-	(void)arg, (void)pcb, (void)err;
+	(void)pcb, (void)err;
+	((struct conn *)arg)->connected = true;
 	return ERR_OK;
 }
 
@@ -298,8 +304,8 @@ void conn_write(struct conn *c, const void *data, u32 n)
 
 static bool shake(struct conn *c)
 {
-	int rc = c->pcb->state == SYN_SENT ? MBEDTLS_ERR_SSL_WANT_READ :
-					     mbedtls_ssl_handshake(&c->ssl);
+	bool calls = c->pcb->state == SYN_SENT;
+	int rc = calls ? MBEDTLS_ERR_SSL_WANT_READ : mbedtls_ssl_handshake(&c->ssl);
 
 	if (!rc) {
 		c->state = CONN_UP;
@@ -307,9 +313,9 @@ static bool shake(struct conn *c)
 		return true;
 	}
 	if (rc != MBEDTLS_ERR_SSL_WANT_READ && rc != MBEDTLS_ERR_SSL_WANT_WRITE)
-		down(c, "the other end has another key, or is no courier");
-	else if (sys_now() - c->since > START_MS)
-		down(c, "the other host does not answer");
+		down(c, no_proof);
+	else if (sys_now() - c->since > (calls ? CALL_MS : START_MS))
+		down(c, no_answer);
 	return false;
 }
 
