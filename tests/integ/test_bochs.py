@@ -5,7 +5,7 @@ import re
 
 from lib import bochs, guests, pv
 from lib.registry import test
-from test_guest import Line, in_bochs
+from test_guest import VMX_MODEL, Line, in_bochs
 from test_migrate import move
 
 # The one part that is slow: the kernel unpacks itself with every instruction emulated.
@@ -76,7 +76,7 @@ def two_host_cpus(t):
 def linux_on_vmx(t):
     """Stock Debian to its shell, its log without a warning."""
     vm = guests.vm_section("linux", cpus=1, memory="192M", cmdline=QUICK)
-    m = t.machine(bochs="corei7_skylake_x", smp=1, memory=384, config=guests.host_config(vm),
+    m = t.machine(bochs=VMX_MODEL, smp=1, memory=384, config=guests.host_config(vm),
                   modules=guests.modules())
     guests.wait_console(m, timeout=120)
     guests.attach(m, "linux")
@@ -95,7 +95,7 @@ def both_ways(m):
 @test(timeout=2400, needs=pv.NEEDS)
 def linux_pair_on_vmx(t):
     """Two stock guests with virtio-net: ping and TCP; then one is moved while the other pings it."""
-    m = t.machine(bochs="corei7_skylake_x", smp=1, memory=768, modules=pv.modules(),
+    m = t.machine(bochs=VMX_MODEL, smp=1, memory=768, modules=pv.modules(),
                   config=guests.host_config(*(pv.section(i, cmdline=QUICK) for i in (1, 2))))
     guests.wait_console(m, timeout=120)
     for i in (1, 2):
