@@ -103,6 +103,12 @@ u64 vswitch_tx_wait(struct vswitch *sw, u32 id, u64 now);
  */
 enum net_drop vswitch_send(struct vswitch *sw, u32 id, struct frame *f, bool may_wait, u64 now);
 
+/**
+ * vswitch_show() - so that switches on the way learn at once where a port's address is: a request
+ * of reverse ARP (RFC 903), which nobody answers.
+ */
+void vswitch_show(struct vswitch *sw, u32 id, u64 now);
+
 /** vswitch_flush() - the burst is over: all receivers publish what they got. */
 void vswitch_flush(struct vswitch *sw);
 

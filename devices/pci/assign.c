@@ -12,6 +12,7 @@
 #include "guest/vm/vm.h"
 #include "iommu/iommu.h"
 #include "kernel/base/atomic.h"
+#include "kernel/base/bits.h"
 #include "kernel/base/err.h"
 #include "kernel/base/fmt.h"
 #include "kernel/base/str.h"
@@ -192,17 +193,27 @@ static void vdev_reset(void *state)
 
 static int vdev_resume(void *state)
 {
-	(void)state; /* the function went on by itself */
-	return 0;
+	struct assigned *a = state;
+
+	return a->backed ? 0 : vassign_resume(&a->v); /* hardware went on by itself */
 }
+
+/* Saved only where there is no hardware. */
+static const struct vmstate_field vdev_fields[] = {
+	VMSTATE_ARRAY(struct assigned, v.cfg.value, VMS_U8),
+	VMSTATE_ARRAY(struct assigned, small_msix, VMS_U64),
+	VMSTATE_ARRAY(struct assigned, small_pba, VMS_U64),
+};
 
 static void free_assigned(struct assigned *a)
 {
 	struct vm *vm = a->vm;
 	u32 n = a->v.info.msix_vectors;
 
-	kfree(&vm->owner, a->tables.msix, VMSIX_TABLE_WORDS(n) * sizeof(u64));
-	kfree(&vm->owner, a->tables.pba, VMSIX_PBA_WORDS(n) * sizeof(u64));
+	if (n > ASSIGN_SMALL) {
+		kfree(&vm->owner, a->tables.msix, VMSIX_TABLE_WORDS(n) * sizeof(u64));
+		kfree(&vm->owner, a->tables.pba, VMSIX_PBA_WORDS(n) * sizeof(u64));
+	}
 	kfree(&vm->owner, a, sizeof(*a));
 }
 
@@ -210,6 +221,10 @@ static int alloc_tables(struct assigned *a, u32 vectors)
 {
 	if (!vectors)
 		return 0;
+	if (vectors <= ASSIGN_SMALL) {
+		a->tables = (struct vassign_tables){ a->small_msix, a->small_pba };
+		return 0;
+	}
 	a->tables.msix = kalloc(&a->vm->owner, VMSIX_TABLE_WORDS(vectors) * sizeof(u64));
 	a->tables.pba = kalloc(&a->vm->owner, VMSIX_PBA_WORDS(vectors) * sizeof(u64));
 	return a->tables.msix && a->tables.pba ? 0 : -ENOMEM;
@@ -301,7 +316,8 @@ static int plug(struct assigned *a, char *why, size_t why_size)
 		slot++;
 
 	a->vdev = (struct vdev){ .name = "assigned", .instance = slot, .version = 1, .state = a,
-				 .ops = &ops };
+				 .ops = &ops, .fields = vdev_fields,
+				 .nfields = ARRAY_SIZE(vdev_fields) };
 	a->fn = (struct vpci_function){ .cfg = &a->v.cfg,
 					.devfn = VPCI_DEVFN(ASSIGN_FIRST_DEV + slot, 0) };
 	rc = vpci_add(pc_pci(a->vm), &a->fn);

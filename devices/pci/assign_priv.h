@@ -12,6 +12,8 @@
 #define BDF_FMT	      "%02x:%02x.%u"
 #define BDF_ARGS(bdf) PCI_BUS(bdf), PCI_DEV(bdf), PCI_FN(bdf)
 
+#define ASSIGN_SMALL 4u /* vectors of a function that can be moved without hardware */
+
 struct source {
 	struct assigned *a;
 	u8 vector; /* of the host, 0: none */
@@ -22,7 +24,9 @@ struct assigned {
 	struct vm *vm;
 	const struct assigned_ops *ops;
 	void *ctx;
-	struct vassign_tables tables;
+	struct vassign_tables tables; /* small ones: small_msix, small_pba, so that they are saved */
+	u64 small_msix[VMSIX_TABLE_WORDS(ASSIGN_SMALL)];
+	u64 small_pba[VMSIX_PBA_WORDS(ASSIGN_SMALL)];
 	volatile u8 *bar[6]; /* registers, where a trapped page needs them */
 	struct vpci_function fn;
 	struct vdev vdev;

@@ -57,6 +57,24 @@ void vassign_reset(struct vassign *v)
 	sync_irq_mode(v);
 }
 
+int vassign_resume(struct vassign *v)
+{
+	int rc;
+
+	for (unsigned i = 0; i < VCFG_BARS; i++)
+		if (v->cfg.bar[i].mapped)
+			v->cfg.env.bar_unmap(v->cfg.env.ctx, i, v->cfg.bar[i].base,
+					     v->cfg.bar[i].size);
+	rc = vcfg_resume(&v->cfg);
+	if (!rc && v->info.msix_vectors)
+		rc = vmsix_resume(&v->msix, &v->cfg);
+	if (rc)
+		return rc;
+	sync_master(v);
+	sync_irq_mode(v);
+	return 0;
+}
+
 /* ---- callbacks of the configuration space ---------------------------------------------- */
 
 static void written(void *ctx, u32 off, unsigned size)

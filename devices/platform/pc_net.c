@@ -153,23 +153,6 @@ static int attach(struct pc_nic *nic, struct vswitch *sw)
 	return 0;
 }
 
-/* So that switches on the way learn it at once, whatever the driver knows of announcing: a request
- * of reverse ARP (RFC 903), which nobody answers. */
-static void show(struct pc_nic *nic, struct vswitch *sw)
-{
-	static const u8 rarp[] = { 0x80, 0x35, 0, 1, 8, 0, 6, 4, 0, 3 };
-	const u8 *mac = nic->v.vm->config->net[nic->vdev.instance].mac;
-	struct frame f = { .head_len = 60 };
-
-	memset(f.head, 0xff, 6);
-	memcpy(f.head + 6, mac, 6);
-	memcpy(f.head + 12, rarp, sizeof(rarp));
-	memcpy(f.head + 22, mac, 6);
-	memcpy(f.head + 32, mac, 6);
-	(void)vswitch_send(sw, nic->net.port, &f, false, net_now()); /* a drop is counted there */
-	vswitch_flush(sw);
-}
-
 static int nic_resume(void *state)
 {
 	struct pc_nic *nic = container_of(state, struct pc_nic, net);
@@ -182,7 +165,7 @@ static int nic_resume(void *state)
 		rc = virtio_net_resume(&nic->net, nic->v.vm->state != VM_INCOMING);
 	if (!rc && nic->v.vm->moved) {
 		virtio_net_announce(&nic->net);
-		show(nic, sw);
+		vswitch_show(sw, nic->net.port, net_now());
 	}
 	net_unlock();
 	pc_virtio_sync(&nic->v);

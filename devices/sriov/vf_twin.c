@@ -164,7 +164,7 @@ static void add_piece(struct vf_twin *t, struct sending *s, u64 gpa, u32 len)
 /* Header fields that the NIC fills in; a frame with a tag has it inserted after this. */
 static bool set_offloads(const struct vf_twin *t, const struct sending *s, struct frame *f)
 {
-	const u32 *c = t->context[TX_INDEX(s->options)];
+	const u32 *c = t->context + 4 * TX_INDEX(s->options);
 	u32 l4 = CTX_L4(c[2]), mac = c[0] >> 9 & 0x7f, ip = c[0] & 0x1ff;
 
 	if (!(s->command & TX_TSE) && !(s->options & TX_SUM))
@@ -211,7 +211,7 @@ static void send_frame(struct vf_twin *t, struct sending *s)
 /* One descriptor; true: it was a frame's last. */
 static bool take(struct vf_twin *t, struct sending *s, const u32 *d)
 {
-	u32 kind = TX_KIND(d[2]), *c = t->context[TX_INDEX(d[3])];
+	u32 kind = TX_KIND(d[2]), *c = t->context + 4 * TX_INDEX(d[3]);
 
 	s->descs++;
 	if (!(d[2] & TX_DEXT) || (kind != TX_CONTEXT && kind != TX_DATA)) {
@@ -500,10 +500,14 @@ void vf_twin_init(struct vf_twin *t, const struct vf_twin_env *env, const struct
 	vf_twin_reset(t);
 }
 
-const struct vmstate_field vf_twin_fields[] = {
-	VMSTATE_ARRAY(struct vf_twin, rx, VMS_U32),
-	VMSTATE_ARRAY(struct vf_twin, tx, VMS_U32),
-	VMSTATE_ARRAY(struct vf_twin, irq, VMS_U32),
-	{ "context", offsetof(struct vf_twin, context), 4, 8, VMS_U32 },
-};
-const u32 vf_twin_nfields = ARRAY_SIZE(vf_twin_fields);
+int vf_twin_resume(struct vf_twin *t)
+{
+	u32 bad = (t->irq[VF_EIMS] | t->irq[VF_EICR]) & ~(u32)VECTORS;
+
+	for (u32 i = 0; i < VF_TWIN_RING; i++)
+		bad |= (t->rx[i] & ~rx_mask[i]) | (t->tx[i] & ~tx_mask[i]);
+	for (u32 i = 0; i < ARRAY_SIZE(plain); i++)
+		bad |= t->irq[plain[i].reg] & ~plain[i].mask;
+	t->told = 0;
+	return bad ? -EINVAL : 0;
+}

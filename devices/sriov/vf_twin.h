@@ -70,7 +70,7 @@ struct vf_twin {
 	/* The machine's state. */
 	u32 rx[VF_TWIN_RING], tx[VF_TWIN_RING];
 	u32 irq[VF_TWIN_INTS];
-	u32 context[2][4]; /* of the transmit queue */
+	u32 context[8]; /* two of the transmit queue, four words each */
 	/* Of the frame that is being sent. */
 	struct virtq_seg seg[VF_TWIN_SEGS];
 };
@@ -98,7 +98,15 @@ void vf_twin_recheck(struct vf_twin *t);
 /** vf_twin_irqs() - vectors to raise now, a bit each; they count as raised. */
 u32 vf_twin_irqs(struct vf_twin *t);
 
-extern const struct vmstate_field vf_twin_fields[];
-extern const u32 vf_twin_nfields;
+/** vf_twin_resume() - the machine's state was loaded: -EINVAL, or it goes on. */
+int MUST_CHECK vf_twin_resume(struct vf_twin *t);
+
+/* What is saved of member m of struct s. */
+#define VF_TWIN_VMSTATE(s, m)                                                                  \
+	VMSTATE_ARRAY(s, m.rx, VMS_U32), VMSTATE_ARRAY(s, m.tx, VMS_U32),                      \
+	VMSTATE_ARRAY(s, m.irq, VMS_U32), VMSTATE_ARRAY(s, m.context, VMS_U32),                \
+	VMSTATE(s, m.count.rx_packets, VMS_U32), VMSTATE(s, m.count.tx_packets, VMS_U32),      \
+	VMSTATE(s, m.count.rx_multicast, VMS_U32), VMSTATE(s, m.count.rx_bytes, VMS_U32),      \
+	VMSTATE(s, m.count.tx_bytes, VMS_U32)
 
 #endif

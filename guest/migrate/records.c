@@ -16,8 +16,8 @@ static void add_net(struct text *t, u32 i, const struct config_net *n)
 
 	text_add(t, "net%u = %s mac=%02x:%02x:%02x:%02x:%02x:%02x", i,
 		 n->kind == CONFIG_NET_PV ? "pv" : "vf", m[0], m[1], m[2], m[3], m[4], m[5]);
-	if (n->nic[0])
-		text_add(t, " nic=%s", n->nic);
+	if (n->kind == CONFIG_NET_VF)
+		text_add(t, " twin=yes"); /* the other host has NICs of its own */
 	if (n->vlan)
 		text_add(t, " vlan=%u", n->vlan);
 	if (n->rate_bps)
@@ -54,7 +54,7 @@ const char *mig_config_bound(const struct config_vm *c)
 	bool vf = false, disk = false;
 
 	for (u32 i = 0; i < CONFIG_NETS; i++)
-		vf |= c->net[i].kind == CONFIG_NET_VF;
+		vf |= c->net[i].kind == CONFIG_NET_VF && !c->net[i].twin;
 	for (u32 i = 0; i < CONFIG_DISKS; i++)
 		disk |= c->disk[i].kind != CONFIG_DISK_NONE;
 	return c->courier     ? "serves its host" :

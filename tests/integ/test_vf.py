@@ -8,6 +8,7 @@ import re
 import socket
 import struct
 import threading
+import time
 
 from lib import guests, paths, pcap
 from lib.ctl import CtlError
@@ -384,6 +385,49 @@ def twin_and_back(t):
     finally:
         m.peer.close()
     check_wire(m)
+
+
+def move(m, name):
+    """From the host to itself."""
+    m.ctl.request(f"migrate {name} local")
+    row = None
+    while not row or row["phase"] not in ("done", "failed"):
+        time.sleep(0.05)
+        rows = m.ctl.request(f"migrate-status {name}")
+        row = max((r for r in rows if r.get("direction") == "out"), key=lambda r: int(r["number"]))
+    assert row["phase"] == "done", row
+    return int(row["downtime_us"])
+
+
+@test(timeout=300, needs=NEEDS, cores=2)
+def twin_moves(t):
+    """A guest with a VF moves, under igbvf: hardware, twin, two moves, hardware; a stream of pings
+    and a transfer go on, nothing in its log, its counters never go down."""
+    m = machine(t, section(1, "vf nic=lan0"), section(2, "pv"))
+    try:
+        up(m, 2)
+        carrier(m, 1)
+        ping(m, 1, 2)
+        refused(m, "ENOTSUP", "migrate g1 local")
+        before = counted(m, 1)
+        m.ctl.request("vf twin g1 net0")
+        on(m, 2, "(ping -i 0.1 10.0.0.1 >/tmp/ping &); (while wget -q -O /tmp/w "
+                 "http://10.0.0.1/file; do echo; done >/tmp/times &)")
+        stood = [move(m, "g1") for _ in range(2)]
+        m.ctl.request("vf direct g1 net0")
+        ping(m, 1, 2)
+        ping(m, 1, OUTSIDE)
+        fetch(m, 2, 1)
+        text = on(m, 2, "kill -INT $(pidof ping); tail -n 4 /tmp/ping; ps w | grep -c '[w]get'")
+        lost = re.search(r"(\d+) packets transmitted, (\d+) packets received", text)
+        print(f"stood {stood} us, pings {lost.group(0)}")
+        assert int(lost.group(1)) - int(lost.group(2)) <= 20, text
+        after = counted(m, 1)
+        assert all(0 <= y - x < 1 << 28 for x, y in zip(before, after)), (before, after)
+        for i in (1, 2):
+            on(m, i, "sh /tests/check-dmesg.sh")
+    finally:
+        m.peer.close()
 
 
 @test(timeout=400, needs=BARE_NEEDS)

@@ -28,12 +28,14 @@ TEST(config)
 		"[vm web]\nmemory = 256M\ncpus = 3\nweight = 7\npin = 0-1\ncpu = host\n"
 		"kernel = k.elf\nmodule = a b\ncmdline = \" x # no comment \"\nautostart = yes\n"
 		"net0 = pv mac=52:54:00:00:00:01 vlan=9 rate=3M queues=2 mtu=900 packed=no\n"
-		"net2 = vf nic=n mac=52:54:00:00:00:02\n";
+		"net2 = vf nic=n mac=52:54:00:00:00:02 rate=5M\n";
 	static char out[4096];
 	struct text t = text_make(out, sizeof(out));
 
 	CHECK_EQ(config_parse("f", text, strlen(text), &c, no_error, NULL), 0);
-	c.vm[0].net[2].kind = CONFIG_NET_NONE; /* a VF stays where it is */
+	/* A VF goes as its twin, which needs none of this host's NICs. */
+	c.vm[0].net[2].nic[0] = 0;
+	c.vm[0].net[2].twin = true;
 	mig_config_text(&c.vm[0], &t);
 	CHECK(!t.full);
 	CHECK_EQ(config_parse("g", out, t.len, &d, no_error, NULL), 0);
@@ -47,6 +49,7 @@ TEST(config)
 	CHECK(d.vm[0].net[0].vlan == 9 && d.vm[0].net[0].rate_bps == 3000000);
 	CHECK(d.vm[0].net[0].queues == 2 && d.vm[0].net[0].mtu == 900 && d.vm[0].net[0].no_packed);
 	CHECK(memcmp(d.vm[0].net[0].mac, c.vm[0].net[0].mac, 6) == 0);
+	CHECK(d.vm[0].net[2].kind == CONFIG_NET_VF && d.vm[0].net[2].twin && d.vm[0].net[2].rate_bps == 5000000);
 }
 
 TEST(quotes)

@@ -150,6 +150,7 @@ static void on_reset(void *ctx)
 static void release(struct igb_guest *v)
 {
 	igb_twin_stop(v);
+	pc_remove_vdev(v->vm, &v->vdev);
 	timer_cancel(&v->timer);
 	if (v->g)
 		igb_guest_take(v->g, v->n);
@@ -174,14 +175,7 @@ bool igb_guest_free(const struct igb *g, u8 *n)
 	return false;
 }
 
-int igb_guest_info(struct igb *g, u8 n, struct assign_info *info, char *why, size_t size)
-{
-	const struct assign_vf vf = { g->func, &g->sriov, n };
-
-	return assign_info_vf(pci_cfg_host(), &vf, info, why, size);
-}
-
-/* What a VF looks like where there is none. */
+/* What a VF looks like where there is none. Those of hardware are shown as this one. */
 static void twin_info(struct assign_info *info)
 {
 	*info = (struct assign_info){ .vendor = 0x8086,
@@ -199,6 +193,21 @@ static void twin_info(struct assign_info *info)
 	info->bar[0] = info->bar[3] =
 		(struct pci_bar){ .size = IGB_VF_BAR, .mem64 = true, .prefetch = true };
 	info->caps.pcie = info->caps.msix = 1;
+}
+
+int igb_guest_info(struct igb *g, u8 n, struct assign_info *info, char *why, size_t size)
+{
+	const struct assign_vf vf = { g->func, &g->sriov, n };
+	struct assign_info shown;
+	int rc = assign_info_vf(pci_cfg_host(), &vf, info, why, size);
+
+	twin_info(&shown);
+	info->device = shown.device;
+	info->sub_vendor = shown.sub_vendor;
+	info->sub_device = shown.sub_device;
+	info->revision = shown.revision;
+	info->devcap = shown.devcap;
+	return rc;
 }
 
 static int give(struct igb_guest *v, const struct igb_vf *policy, char *why, size_t size)
@@ -239,7 +248,8 @@ static int attach(struct igb_guest *v, const struct config_net *net, char *why, 
 	igb_vf0_init(&v->page, &page);
 	if (v->g)
 		v->g->slot[v->n].guest = v;
-	return assign_add(v->vm, &r, why, size);
+	rc = igb_twin_add_vdev(v);
+	return rc ? rc : assign_add(v->vm, &r, why, size);
 }
 
 int igb_guest_add(struct vm *vm, u8 index, char *why, size_t why_size)

@@ -25,6 +25,7 @@ struct igb_guest {
 	struct vf_twin twin; /* switch's lock */
 	struct virtq_mem mem;
 	struct timer timer;
+	struct vdev vdev; /* the state that is neither configuration space nor MSI-X */
 	bool has_port;
 	u32 port;
 };
@@ -32,12 +33,18 @@ struct igb_guest {
 /** igb_twin_init() - the twin of v, which stands still. */
 void igb_twin_init(struct igb_guest *v);
 
-/** igb_twin_start() - frames for the policy's address come to the twin. -ENOSPC, -EEXIST. */
+/**
+ * igb_twin_start() - frames for the policy's address come to the twin; of a VM that is coming in
+ * when it goes on. -ENOSPC, -EEXIST.
+ */
 int MUST_CHECK igb_twin_start(struct igb_guest *v, const struct igb_vf *policy);
 void igb_twin_stop(struct igb_guest *v);
 
 /** igb_twin_mmio() - the guest's access behind page 0. Locks: vm->lock. */
 void igb_twin_mmio(struct igb_guest *v, u32 off, unsigned size, bool write, u64 *value);
+
+/** igb_twin_add_vdev() - v's state becomes the VM's. -ENOSPC. All vCPUs parked. */
+int MUST_CHECK igb_twin_add_vdev(struct igb_guest *v);
 
 /** igb_twin_power_on() - its registers as after a reset of the function. */
 void igb_twin_power_on(struct igb_guest *v);

@@ -6,6 +6,7 @@
 #include "arch/x86/io.h"
 #include "devices/net/net.h"
 #include "devices/sriov/igb/igb_guest_priv.h"
+#include "devices/platform/pc.h"
 #include "devices/sriov/nics.h"
 #include "guest/mem/gmem.h"
 #include "kernel/base/bits.h"
@@ -168,19 +169,16 @@ void igb_twin_init(struct igb_guest *v)
 	soft_init(v);
 }
 
-int igb_twin_start(struct igb_guest *v, const struct igb_vf *policy)
+static int open_port(struct igb_guest *v)
 {
 	static const struct netbe_ops ops = { be_caps, be_send, be_flush, NULL };
 	const struct netbe be = { &ops, v };
+	const struct igb_vf *policy = &v->soft.vf[0];
 	char name[VSWITCH_NAME_LEN];
 	struct vswitch_config c = { .name = name, .vlan = policy->vlan, .mtu = TWIN_MTU,
 				    .tx_bps = policy->rate_bps, .rx_bps = policy->rate_bps };
 	int rc;
 
-	soft_init(v);
-	rc = igb_vf_give(&v->soft, 0, policy);
-	if (rc)
-		return rc;
 	fmt_snprintf(name, sizeof(name), "%s.net%u", v->vm->name, v->net);
 	memcpy(c.mac, policy->mac, 6);
 	rc = vswitch_add(net_lock(), &c, &be, net_now(), &v->port);
@@ -192,6 +190,15 @@ int igb_twin_start(struct igb_guest *v, const struct igb_vf *policy)
 	return rc;
 }
 
+int igb_twin_start(struct igb_guest *v, const struct igb_vf *policy)
+{
+	int rc;
+
+	soft_init(v);
+	rc = igb_vf_give(&v->soft, 0, policy);
+	return rc || v->vm->state == VM_INCOMING ? rc : open_port(v);
+}
+
 void igb_twin_stop(struct igb_guest *v)
 {
 	if (!v->has_port)
@@ -201,6 +208,77 @@ void igb_twin_stop(struct igb_guest *v)
 	v->has_port = false;
 	if (nics_uplink())
 		igb_mac_remove(nics_uplink(), v->soft.vf[0].mac);
+}
+
+/* ---- state ------------------------------------------------------------------------------------ */
+
+static void vdev_reset(void *state)
+{
+	(void)state; /* with the function */
+}
+
+static void vdev_quiesce(void *state)
+{
+	struct igb_guest *v = state;
+
+	if (v->g || !v->vm->migrating)
+		return;
+	igb_twin_stop(v);
+	(void)net_lock();
+	v->twin.stopped = true;
+	net_unlock();
+}
+
+static int check_state(struct igb_guest *v)
+{
+	const struct igb_vf *f = &v->soft.vf[0];
+	int rc = igb_vf0_resume(&v->page);
+
+	if (f->hashes > IGB_HASHES || f->max_frame < IGB_MIN_FRAME || f->max_frame > IGB_MAX_FRAME)
+		return -EINVAL;
+	return rc ? rc : vf_twin_resume(&v->twin);
+}
+
+static int vdev_resume(void *state)
+{
+	struct igb_guest *v = state;
+	bool incoming = v->vm->state == VM_INCOMING;
+	int rc = v->g ? 0 : check_state(v);
+
+	if (rc || v->g || incoming)
+		return rc;
+	if (!v->has_port)
+		rc = open_port(v);
+	if (rc)
+		return rc;
+	v->twin.stopped = false;
+	igb_twin_sync(v);
+	if (v->vm->moved) {
+		vswitch_show(net_lock(), v->port, net_now());
+		net_unlock();
+	}
+	igb_twin_recheck(v);
+	return 0;
+}
+
+static const struct vmstate_field fields[] = {
+	VMSTATE_ARRAY(struct igb_guest, page.mem, VMS_U32),
+	VMSTATE(struct igb_guest, page.mbox, VMS_U32),
+	VMSTATE_ARRAY(struct igb_guest, page.stat_base, VMS_U32),
+	VF_TWIN_VMSTATE(struct igb_guest, twin),
+	VMSTATE(struct igb_guest, soft.vf[0].cts, VMS_BOOL),
+	VMSTATE(struct igb_guest, soft.vf[0].all_multi, VMS_BOOL),
+	VMSTATE(struct igb_guest, soft.vf[0].max_frame, VMS_U16),
+	VMSTATE(struct igb_guest, soft.vf[0].hashes, VMS_U32),
+	VMSTATE_ARRAY(struct igb_guest, soft.vf[0].hash, VMS_U16),
+};
+
+int igb_twin_add_vdev(struct igb_guest *v)
+{
+	static const struct vdev_ops ops = { vdev_reset, vdev_quiesce, vdev_resume };
+
+	v->vdev = (struct vdev){ "igbvf", v->net, 1, v, &ops, fields, ARRAY_SIZE(fields) };
+	return pc_add_vdev(v->vm, &v->vdev);
 }
 
 /* ---- from one to the other ------------------------------------------------------------------ */
