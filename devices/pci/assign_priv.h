@@ -24,7 +24,7 @@ struct assigned {
 	struct vm *vm;
 	const struct assigned_ops *ops;
 	void *ctx;
-	struct vassign_tables tables; /* small ones: small_msix, small_pba, so that they are saved */
+	struct vassign_tables tables; /* small ones: the two below, which are saved */
 	u64 small_msix[VMSIX_TABLE_WORDS(ASSIGN_SMALL)];
 	u64 small_pba[VMSIX_PBA_WORDS(ASSIGN_SMALL)];
 	volatile u8 *bar[6]; /* registers, where a trapped page needs them */

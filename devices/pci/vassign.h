@@ -79,7 +79,7 @@ void vassign_mmio(struct vassign *v, unsigned bar, u64 off, unsigned size, bool 
 /** vassign_event() - the physical function sent interrupt 'vector'. False: the guest has it off. */
 bool vassign_event(struct vassign *v, u16 vector);
 
-/** vassign_resume() - cfg, table and pending bits were loaded: check (-EINVAL), go on from there. */
+/** vassign_resume() - cfg, table, pending bits were loaded: check (-EINVAL), go on from there. */
 int MUST_CHECK vassign_resume(struct vassign *v);
 
 /** vassign_reset() - as after a reset of the machine: nothing mapped, no DMA, no interrupts. */

@@ -210,7 +210,7 @@ void igb_twin_stop(struct igb_guest *v)
 		igb_mac_remove(nics_uplink(), v->soft.vf[0].mac);
 }
 
-/* ---- state ------------------------------------------------------------------------------------ */
+/* ---- state ---------------------------------------------------------------------------------- */
 
 static void vdev_reset(void *state)
 {

@@ -97,6 +97,11 @@ def run_bare(m, name, timeout=40):
         assert time.monotonic() < end, f"{name} is {state_of(m, name)} after {timeout} s"
 
 
+def host_log(m):
+    """The host's log: what it says while a console is attached comes to the screen later only."""
+    return "\n".join(r["text"] for r in m.ctl.request("log lines=1000") if "text" in r)
+
+
 def check_bystander(m):
     """The VM `bystander`, which looks at its memory all the time, goes on and found nothing bad."""
     at = len(m.com1.text)
