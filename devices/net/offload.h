@@ -24,7 +24,8 @@ bool offload_segment(const struct frame *f, void (*emit)(void *ctx, const struct
 
 /**
  * offload_complete() - fill in the lengths and sums of headers that its sender left to the NIC:
- * then f is as offload_segment() and other receivers expect it. False: headers are not what f->gso says.
+ * then f is as offload_segment() and other receivers expect it. False: headers are not what
+ * f->gso says.
  */
 bool offload_complete(struct frame *f);
 

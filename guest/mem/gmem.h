@@ -19,7 +19,8 @@ int MUST_CHECK gmem_fill(struct gmap *m, gpa_t gpa, u8 c, size_t n);
 
 /**
  * gmem_piece() - host address of RAM at gpa. *len: bytes wanted, at least 1; set to how many of
- * them follow there without a gap. NULL: not RAM. Who writes there says so by gmem_dirty() afterwards.
+ * them follow there without a gap. NULL: not RAM. Who writes there says so by gmem_dirty()
+ * afterwards.
  */
 u8 *gmem_piece(const struct gmap *m, gpa_t gpa, u32 *len);
 void gmem_dirty(struct gmap *m, gpa_t gpa, u32 len);

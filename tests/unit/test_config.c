@@ -288,9 +288,8 @@ TEST(vm_values)
 		  "net1: 'vf mac=52:54:00:00:00:01' must be complete: vf needs nic=NAME "
 		  "or twin=yes" },
 		{ "net1 = pv mac=52:54:00:00:00:01 nic=a",
-		  "net1: 'pv mac=52:54:00:00:00:01 nic=a' must be without nic=, twin=: pv is attached to "
-		  "the "
-		  "switch" },
+		  "net1: 'pv mac=52:54:00:00:00:01 nic=a' must be without nic=, twin=: "
+		  "pv is attached to the switch" },
 		{ "net2 = pv mac=53:54:00:00:00:01", "net2: 'pv mac=53:54:00:00:00:01' must be "
 						     "mac= six hexadecimal bytes, not multicast "
 						     "and not zero, as 52:54:00:00:00:01" },
