@@ -80,7 +80,8 @@ TEST(bound)
 	for (u32 i = 0; i <= ARRAY_SIZE(keys); i++) {
 		snprintf(text, sizeof(text),
 			 "[nic n]\nmatch = 8086:10c9\nvfs = 2\n[vm q]\nmemory = 4M\nkernel = k\n%s",
-			 i < ARRAY_SIZE(keys) ? keys[i] : "");
+			 i < ARRAY_SIZE(keys) ? keys[i]
+					      : "net0 = vf twin=yes mac=52:54:00:00:00:02\n");
 		CHECK_EQ(config_parse("f", text, strlen(text), &c, no_error, NULL), 0);
 		CHECK_EQ(mig_config_bound(&c.vm[0]) != NULL, i < ARRAY_SIZE(keys));
 	}

@@ -493,22 +493,35 @@ int igb_guest_twin(struct vm *vm, u8 index, char *why, size_t why_size)
 	struct igb_guest *v = find(vm, index, false, why, why_size);
 	int rc = v ? direct_to_twin(v, why, why_size) : -EBUSY;
 
-	if (!rc)
-		igb_twin_recheck(v);
-	return rc;
+	if (rc)
+		return rc;
+	vm->own_config.net[index].twin = true; /* also at its next start */
+	igb_twin_recheck(v);
+	return 0;
 }
 
 int igb_guest_direct(struct vm *vm, u8 index, const char *nic, char *why, size_t why_size)
 {
 	struct igb_guest *v = find(vm, index, true, why, why_size);
+	struct config_net *net = &vm->own_config.net[index];
 	struct igb *g;
+	u32 i = 0;
 	u8 n = 0;
+	int rc;
 
 	if (!v)
 		return -EBUSY;
-	for (u32 i = 0; (g = nics_at(i)) != NULL; i++)
-		if ((!nic || strcmp(nic, g->name) == 0) && igb_guest_free(g, &n))
-			return twin_to_direct(v, g, n, why, why_size);
-	fmt_snprintf(why, why_size, "no VF is free%s%s", nic ? " at " : "", nic ? nic : "");
-	return -ENOENT;
+	while ((g = nics_at(i)) != NULL &&
+	       ((nic && strcmp(nic, g->name) != 0) || !igb_guest_free(g, &n)))
+		i++;
+	if (!g) {
+		fmt_snprintf(why, why_size, "no VF is free%s%s", nic ? " at " : "", nic ? nic : "");
+		return -ENOENT;
+	}
+	rc = twin_to_direct(v, g, n, why, why_size);
+	if (rc)
+		return rc;
+	net->twin = false;
+	str_copy(net->nic, sizeof(net->nic), g->name);
+	return 0;
 }
