@@ -15,8 +15,10 @@
 /** mig_config_text() - c as a section of godwit.conf, without what belongs to one host (pin). */
 void mig_config_text(const struct config_vm *c, struct text *t);
 
-/** mig_config_bound() - why a VM of this configuration cannot leave its host or come to one: NULL, or
- * what it has, for a sentence. A stream that names parts of a host wants what it must not have. */
+/**
+ * mig_config_bound() - what ties a VM of this configuration to one host, for a sentence; NULL:
+ * nothing. A stream that names parts of a host wants what it must not have.
+ */
 const char *mig_config_bound(const struct config_vm *c);
 
 /* ---- the host ---------------------------------------------------------------------------- */

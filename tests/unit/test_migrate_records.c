@@ -258,5 +258,5 @@ TEST(identity)
 	CHECK(memcmp(&w.state.ymm_high, &v.state.ymm_high, sizeof(w.state.ymm_high)) == 0);
 }
 
-UNIT_MAIN({ "config", config }, { "quotes", quotes }, { "bound", bound }, { "hosts", hosts }, { "vcpus", vcpus },
-	  { "identity", identity })
+UNIT_MAIN({ "config", config }, { "quotes", quotes }, { "bound", bound }, { "hosts", hosts },
+	  { "vcpus", vcpus }, { "identity", identity })
