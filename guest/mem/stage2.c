@@ -201,18 +201,19 @@ static void release_stale(struct vm *vm)
 	pgtable_release(&vm->stage2, &vm->stale);
 }
 
-/* No leaf is cut, so no page is needed. flush_all() once the lock is given back. */
+static void flush_all(struct vm *vm)
+{
+	for (u32 i = 0; i < vm->vcpus; i++)
+		vcpu_request(vm->vcpu[i], VCPU_REQ_FLUSH);
+}
+
+/* No leaf is cut, so no page is needed. The flush is asked for before anybody else can release. */
 static void unmap_locked(struct vm *vm, gpa_t gpa, u64 len)
 {
 	lock_assert_held(&vm->ram_lock);
 	release_stale(vm);
 	ASSERT(pgtable_unmap(&vm->stage2, gpa, len, &vm->stale) == 0);
-}
-
-static void flush_all(struct vm *vm)
-{
-	for (u32 i = 0; i < vm->vcpus; i++)
-		vcpu_request(vm->vcpu[i], VCPU_REQ_FLUSH);
+	flush_all(vm);
 }
 
 int stage2_map_mmio(struct vm *vm, gpa_t gpa, hpa_t hpa, u64 len)
@@ -236,7 +237,6 @@ void stage2_unmap_mmio(struct vm *vm, gpa_t gpa, u64 len)
 	spin_lock(&vm->ram_lock);
 	unmap_locked(vm, gpa, len);
 	spin_unlock(&vm->ram_lock);
-	flush_all(vm);
 }
 
 /* ---- log of writes ---------------------------------------------------------------------- */
@@ -314,7 +314,6 @@ int stage2_log_start(struct vm *vm, const void *user, char *why, size_t why_size
 		return -ENOTSUP;
 	}
 	vm->log_user = user;
-	flush_all(vm);
 	return 0;
 }
 
@@ -356,7 +355,6 @@ void stage2_log_stop(struct vm *vm, const void *user)
 	unmap_ram_locked(vm);
 	free_spare(vm);
 	spin_unlock(&vm->ram_lock);
-	flush_all(vm);
 }
 
 int stage2_create(struct vm *vm, char *why, size_t why_size)
