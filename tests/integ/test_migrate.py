@@ -313,9 +313,10 @@ def under_load(t, moves):
     print(text)
     assert re.search(r"fetched [1-9]\d* failed 0", text), text
     sent, received = map(int, re.search(r"(\d+) packets transmitted, (\d+) packets", text).groups())
-    print(f"{sent - received} of {sent} pings lost in {moves} moves, stood",
-          [int(r["downtime_us"]) // 1000 for r in rows], "ms")
-    assert sent - received <= 3 * moves, text
+    stood = [int(r["downtime_us"]) // 1000 for r in rows]
+    print(f"{sent - received} of {sent} pings lost in {moves} moves, stood {stood} ms")
+    # Ten a second: those of the time it stood, one at each end of that, and the last of all.
+    assert sent - received <= sum(stood) / 100 + 2 * moves + 1, text
     on(m, 1, "sh /tests/check-dmesg.sh")
     on(m, 2, "sh /tests/check-dmesg.sh")
 
