@@ -126,7 +126,6 @@ STATIC_ASSERT(offsetof(struct vmcb, g_pat) == 0x668, "VMCB layout");
 #define SVM_EV_VALID	BIT(31)
 
 /* exit codes */
-#define SVM_X_CR_READ	  0x00u
 #define SVM_X_CR_WRITE	  0x10u
 #define SVM_X_EXCEPTION	  0x40u
 #define SVM_X_INTR	  0x60u

@@ -9,7 +9,6 @@
 
 #define GDT_CODE64   0x00af9b000000ffffull
 #define GDT_DATA     0x00cf93000000ffffull
-#define GDT_TSS_BUSY BIT(41)
 
 static void tss_descriptor(struct desc_cpu *d)
 {
@@ -50,8 +49,3 @@ void desc_load(struct desc_cpu *d, const u64 ist[IST_COUNT])
 	msr_write(MSR_GS_BASE, gs);
 }
 
-void desc_reload_tr(struct desc_cpu *d)
-{
-	d->gdt[3] &= ~GDT_TSS_BUSY;
-	__asm__ volatile("ltr %w0" : : "r"(SEL_TSS) : "memory");
-}

@@ -45,7 +45,4 @@ struct desc_cpu {
  */
 void desc_load(struct desc_cpu *d, const u64 ist[IST_COUNT]);
 
-/** desc_reload_tr() - load TR again, after a guest's was in the CPU. */
-void desc_reload_tr(struct desc_cpu *d);
-
 #endif

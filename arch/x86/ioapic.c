@@ -125,12 +125,3 @@ int ioapic_set_remap(int (*fn)(const struct ioapic_route *r, u64 *rte))
 	return first;
 }
 
-void ioapic_mask(u32 gsi, bool masked)
-{
-	u32 chip, reg, v;
-
-	if (!find(gsi, &chip, &reg))
-		return;
-	v = reg_read(chip, reg);
-	reg_write(chip, reg, masked ? v | RTE_MASKED : v & ~RTE_MASKED);
-}

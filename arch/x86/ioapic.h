@@ -36,7 +36,4 @@ struct ioapic_route {
  */
 int MUST_CHECK ioapic_set_remap(int (*fn)(const struct ioapic_route *r, u64 *rte));
 
-/** ioapic_mask() - mask or unmask gsi; nothing happens when there is no such input. */
-void ioapic_mask(u32 gsi, bool masked);
-
 #endif

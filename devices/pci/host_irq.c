@@ -126,17 +126,6 @@ int host_irq_open(struct host_irq *h, const struct host_irq_place *p)
 	return 0;
 }
 
-void host_irq_restore(struct host_irq *h)
-{
-	turn_on(h);
-	for (u16 i = 0; i < h->count; i++) {
-		if (!h->msg[i].address)
-			continue;
-		write_message(h, i);
-		host_irq_mask(h, i, false);
-	}
-}
-
 void host_irq_close(struct host_irq *h)
 {
 	if (!h->open)

@@ -43,12 +43,6 @@ int MUST_CHECK host_irq_route(struct host_irq *h, u16 i, u8 vector, u32 apic_id)
 /** host_irq_mask() - mask at the device (MSI-X) or in the IOMMU (MSI). */
 void host_irq_mask(struct host_irq *h, u16 i, bool masked);
 
-/**
- * host_irq_restore() - after a reset of the function: capability and table as they were.
- * Context: as host_irq_route().
- */
-void host_irq_restore(struct host_irq *h);
-
 /** host_irq_close() - off, everything given back. h may be closed. */
 void host_irq_close(struct host_irq *h);
 

@@ -14,7 +14,6 @@
 #define VPCI_FUNCTIONS 48u /* in one VM */
 
 #define VPCI_PORT_ADDRESS 0xcf8
-#define VPCI_PORT_DATA	  0xcfc
 
 #define VPCI_DEVFN(dev, fn) ((u8)((dev) << 3 | (fn)))
 

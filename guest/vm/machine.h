@@ -10,7 +10,6 @@
 
 /* RAM lies below the hole and from 4 GiB on; the hole belongs to MMIO. */
 #define MACHINE_PCI_HOLE_BASE  0xc0000000ull
-#define MACHINE_PCI_HOLE_END   0x100000000ull
 
 /* PCI: a 32-bit window for BARs below ECAM, a 64-bit one, and a port window. */
 #define MACHINE_PCI_MEM_BASE   0xc0000000ull
@@ -27,7 +26,6 @@
 #define MACHINE_IOAPIC_PINS    24u
 #define MACHINE_IOAPIC_ID      0u
 #define MACHINE_LAPIC_BASE     0xfee00000ull
-#define MACHINE_MMIO_FIXED_END 0x100000000ull
 
 /* The local APIC timer counts at this rate whatever the host's does. */
 #define MACHINE_APIC_KHZ       1000000u

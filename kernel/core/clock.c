@@ -60,11 +60,6 @@ u64 clock_lapic_khz(void)
 	return lapic_khz;
 }
 
-u16 clock_pm_port(void)
-{
-	return pm_timer;
-}
-
 /* PM timer and TSC at one instant: the tightest of several readings. */
 static u32 pm_sample(u16 port, u64 *tsc)
 {

@@ -16,9 +16,6 @@
  */
 int MUST_CHECK clock_calibrate(u16 pm_port, const char **source);
 
-/** clock_pm_port() - port of the ACPI PM timer in use, 0 when there is none. */
-u16 clock_pm_port(void);
-
 /** clock_init() - measure the local APIC timer and register the timer interrupt; boot CPU. */
 int MUST_CHECK clock_init(void);
 

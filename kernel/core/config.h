@@ -166,9 +166,6 @@ const char *config_net_parse(struct slice v, struct config_net *net);
 /** config_mac_owner() - who, before interface n of the v-th VM, has this MAC? NULL: nobody. */
 const struct config_vm *config_mac_owner(const struct config *c, const u8 *mac, u32 v, u32 n);
 
-/** config_vm_key_name() - the key as it is written in the file. */
-const char *config_vm_key_name(enum config_vm_key key);
-
 /**
  * config_vm_error() - report a problem of one VM found after parsing ("file:line: [vm x] key:
  * text"), count it and mark the VM invalid.

@@ -484,11 +484,6 @@ const struct config_key config_vm_keys[CONFIG_VM_KEYS] = {
 	[CONFIG_VM_AUTOSTART] = { "autostart", set_autostart, false },
 };
 
-const char *config_vm_key_name(enum config_vm_key key)
-{
-	return config_vm_keys[key].name;
-}
-
 static void end_courier(struct config_parser *p)
 {
 	const u32 *given = p->lines;

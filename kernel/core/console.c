@@ -239,7 +239,7 @@ static bool is_hidden(const char *line, size_t len)
 		i++;
 	while (i < len && line[i] != ' ')
 		i++;
-	return !log_shows_debug() && len - i >= sizeof(word) &&
+	return len - i >= sizeof(word) &&
 	       memcmp(line + i, word, sizeof(word) - 1) == 0;
 }
 

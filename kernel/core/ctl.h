@@ -11,7 +11,6 @@
 #include "kernel/core/ctl_parse.h"
 
 #define CTL_TABLES_MAX 12 /* calls of ctl_add() */
-#define CTL_COLUMNS_MAX 16
 #define CTL_ERROR_MAX 200
 
 struct ctl;

@@ -8,7 +8,7 @@
 #include "kernel/base/compiler.h"
 #include "kernel/base/types.h"
 
-/** ipi_init() - the kick interrupt and the call softirq; once, on the boot CPU. */
+/** ipi_init() - the kick interrupt; once, on the boot CPU. */
 void ipi_init(void);
 
 /** ipi_stopped() - the calling CPU obeys ipi_stop_others(). */

@@ -4,7 +4,6 @@
  */
 #include "kernel/core/irq.h"
 
-#include "arch/x86/ioapic.h"
 #include "arch/x86/lapic.h"
 #include "arch/x86/pic.h"
 #include "arch/x86/trap.h"
@@ -107,27 +106,6 @@ void irq_free(u8 vector)
 	atomic_store_release(&handlers[vector].fn, NULL);
 }
 
-static struct isa_line {
-	u32 gsi;
-	bool level, active_low;
-} isa_lines[IRQ_ISA_LINES];
-
-void irq_set_isa_line(u8 irq, u32 gsi, bool level, bool active_low)
-{
-	ASSERT(irq < IRQ_ISA_LINES);
-	isa_lines[irq] = (struct isa_line){ gsi, level, active_low };
-}
-
-int irq_route_isa(u8 irq, u8 vector)
-{
-	const struct isa_line *l;
-
-	if (irq >= IRQ_ISA_LINES)
-		return -EINVAL;
-	l = &isa_lines[irq];
-	return ioapic_route(l->gsi, vector, pcpu_get(0)->apic_id, l->level, l->active_low);
-}
-
 bool irq_get(u8 vector, struct irq_info *out)
 {
 	out->fn = (u64)(uintptr_t)atomic_load_relaxed(&handlers[vector].fn);
@@ -135,11 +113,3 @@ bool irq_get(u8 vector, struct irq_info *out)
 	return out->fn || out->count;
 }
 
-u64 irq_count_all(void)
-{
-	u64 n = 0;
-
-	for (u32 i = 0; i < cpu_count(); i++)
-		n += atomic_load_relaxed(&pcpu_get(i)->irq_count);
-	return n;
-}

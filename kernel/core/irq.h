@@ -30,17 +30,6 @@ int MUST_CHECK irq_alloc(void (*fn)(void *ctx), void *ctx);
 /** irq_free() - give a vector back; its source is silent already. */
 void irq_free(u8 vector);
 
-#define IRQ_ISA_LINES 16
-
-/** irq_set_isa_line() - ISA interrupt irq is wired to this input of the I/O APICs; boot only. */
-void irq_set_isa_line(u8 irq, u32 gsi, bool level, bool active_low);
-
-/**
- * irq_route_isa() - deliver ISA interrupt irq (0..15) as vector to the boot CPU, unmasked.
- * Returns 0, -EINVAL (no such line), or an error of ioapic_route().
- */
-int MUST_CHECK irq_route_isa(u8 irq, u8 vector);
-
 struct irq_info {
 	u64 fn; /* address of the handler */
 	u64 count;
@@ -48,8 +37,5 @@ struct irq_info {
 
 /** irq_get() - a vector's handler and how often it was taken; false: neither. */
 bool irq_get(u8 vector, struct irq_info *out);
-
-/** irq_count_all() - interrupts taken on all CPUs since boot. */
-u64 irq_count_all(void);
 
 #endif

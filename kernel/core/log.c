@@ -27,7 +27,6 @@ static u64 ring_total; /* bytes ever written */
 static u32 lock_word;  /* not a struct spinlock: taken in interrupts and in a panic */
 static void (*sink)(const char *text, size_t len);
 static bool raw_mode;
-static bool show_debug;
 
 static bool lock_log(void)
 {
@@ -59,7 +58,7 @@ static void emit(enum log_level level, const char *line, size_t len)
 
 	ring_put(line, len);
 	earlycon_write_e9(line, len);
-	if (level != LOG_DEBUG || show_debug) {
+	if (level != LOG_DEBUG) {
 		if (sink && !raw_mode)
 			sink(line, len);
 		else
@@ -151,19 +150,9 @@ u64 log_set_sink(void (*fn)(const char *text, size_t len))
 	return from;
 }
 
-bool log_shows_debug(void)
-{
-	return show_debug;
-}
-
 void log_set_raw(void)
 {
 	raw_mode = true;
-}
-
-void log_set_debug(bool on)
-{
-	show_debug = on;
 }
 
 void log_replay_tail(size_t bytes)

@@ -10,12 +10,6 @@
 /** log_set_raw() - from now on no lock and no sink: straight to the ports. Panic only. */
 void log_set_raw(void);
 
-/** log_set_debug() - show LOG_DEBUG lines on COM1 too ("debug" on the command line). */
-void log_set_debug(bool on);
-
-/** log_shows_debug() - was that asked for? The console follows it. */
-bool log_shows_debug(void);
-
 /** log_replay_tail() - write the ring's last bytes to the ports again. Panic only. */
 void log_replay_tail(size_t bytes);
 

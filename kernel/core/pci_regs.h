@@ -52,7 +52,6 @@
 #define PCIE_DEVCTL2_ARI 0x0020u /* ports: forward by ARI */
 
 /* Device/port types. */
-#define PCIE_TYPE_ENDPOINT	0
 #define PCIE_TYPE_ROOT_PORT	4
 #define PCIE_TYPE_UPSTREAM	5
 #define PCIE_TYPE_DOWNSTREAM	6
@@ -73,16 +72,13 @@
 #define ACS_CAP	    0x04
 #define ACS_CTL	    0x06
 #define ACS_SV	    0x0001u /* source validation */
-#define ACS_TB	    0x0002u /* translation blocking */
 #define ACS_RR	    0x0004u /* peer requests go up */
 #define ACS_CR	    0x0008u /* completions too */
 #define ACS_UF	    0x0010u /* upstream forwarding */
 
 /* ARI capability: next function number in 15:8. */
-#define ARI_CAP	    0x04
 
 /* SR-IOV. */
-#define SRIOV_CAP	  0x04
 #define SRIOV_CTRL	  0x08
 #define SRIOV_INITIAL	  0x0c
 #define SRIOV_TOTAL	  0x0e

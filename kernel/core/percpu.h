@@ -57,7 +57,6 @@ extern struct pcpu boot_pcpu;
 
 #define SOFTIRQ_TIMER	BIT(0) /* the timer interrupt fired: run due timers */
 #define SOFTIRQ_CONSOLE BIT(1) /* serial input or output is waiting (boot CPU only) */
-#define SOFTIRQ_CALL	BIT(2) /* a cpu_call() is posted here */
 #define SOFTIRQ_VM	BIT(3) /* a VM wants something of control (boot CPU only) */
 #define SOFTIRQ_IOMMU	BIT(4) /* a remapping unit has recorded faults */
 #define SOFTIRQ_NIC	BIT(5) /* a NIC has frames, or its link changed (boot CPU only) */
@@ -70,13 +69,6 @@ extern struct pcpu boot_pcpu;
  * not the calling CPU, sends the kick IPI. Context: any.
  */
 void cpu_kick(u32 id);
-
-/**
- * cpu_call() - run fn(arg) in softirq context on CPU id and wait for it, at most
- * one second. Returns 0, -EINVAL (no such CPU), -ETIMEDOUT (named in the log).
- * Runs at once when id is the calling CPU. Context: not interrupt, no locks held.
- */
-int MUST_CHECK cpu_call(u32 id, void (*fn)(void *arg), void *arg);
 
 /** softirq_run() - run what is pending on this CPU; called by the CPU's main loop. */
 void softirq_run(void);

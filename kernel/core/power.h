@@ -24,7 +24,6 @@ NORETURN void host_reboot(void);
 /* Values for the exit port; the emulator's exit status is 2 * value + 1. */
 #define DEBUG_EXIT_OK	 0x10
 #define DEBUG_EXIT_PANIC 0x11
-#define DEBUG_EXIT_FAIL	 0x12
 
 /** host_set_debug_exit() - there is an isa-debug-exit device at port ("debug-exit=0xf4"). */
 void host_set_debug_exit(u16 port);

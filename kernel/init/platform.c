@@ -101,16 +101,6 @@ static int add_ioapics(u32 *pins)
 	return 0;
 }
 
-/* Where ISA interrupts go: irq.c knows vectors, ACPI the wires. */
-static void add_isa_lines(void)
-{
-	for (u8 irq = 0; irq < IRQ_ISA_LINES; irq++) {
-		struct acpi_override o = acpi_isa_irq(&acpi, irq);
-
-		irq_set_isa_line(irq, o.gsi, o.level, o.active_low);
-	}
-}
-
 int platform_interrupts(char *text, size_t size)
 {
 	u32 pins = 0;
@@ -133,7 +123,6 @@ int platform_interrupts(char *text, size_t size)
 		err = add_ioapics(&pins);
 	if (err)
 		return err;
-	add_isa_lines();
 	timer_cpu_start();
 	fmt_snprintf(text, size, "local APIC in %s mode, timer by %s, %u inputs of I/O APICs",
 		     lapic_is_x2apic() ? "x2APIC" : "xAPIC",

@@ -16,7 +16,6 @@
 #define PG_X  BIT(2)
 #define PG_UC BIT(3) /* uncached; else write-back */
 
-#define PGFMT_MAX_LEVELS 5
 
 /*
  * Levels count from 1 (entries map 4 KiB) upwards; a table has 2^index_bits entries of 8 bytes.
