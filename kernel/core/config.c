@@ -110,7 +110,7 @@ static void set_key(struct config_parser *p, struct slice key, struct slice valu
 		return;
 	}
 	p->lines[i] = p->line;
-	must = keys[i].set(p, i, value);
+	must = config_set(p, &keys[i], i, value);
 	if (must)
 		fail_with(p, keys[i].name, value, "must be ", must);
 }

@@ -17,16 +17,57 @@ static const char must_bool[] = "yes or no";
 static const char must_name[] = "1 to 31 of a-z A-Z 0-9 - _ .";
 static const char must_file[] = "one boot module name of 1 to 63 characters";
 
-/* ---- [host] ------------------------------------------------------------------------ */
-
-static const char *set_host_name(struct config_parser *p, u32 key, struct slice v)
+/* A boot module's name: visible ASCII, no comma (the separator of lists). */
+static bool is_file(struct slice v)
 {
-	(void)key;
-	if (!value_name(v))
-		return must_name;
-	(void)slice_copy(p->out->host.name, sizeof(p->out->host.name), v);
+	for (size_t i = 0; i < v.n; i++) {
+		if (v.p[i] <= ' ' || v.p[i] > '~' || v.p[i] == ',')
+			return false;
+	}
+	return v.n > 0 && v.n < CONFIG_PATH_LEN;
+}
+
+static const char *set_file(char dst[CONFIG_PATH_LEN], struct slice v)
+{
+	return is_file(v) && slice_copy(dst, CONFIG_PATH_LEN, v) ? NULL : must_file;
+}
+
+/* Values that need no more than to be stored at an offset of their section. */
+enum plain_kind { PLAIN_NAME = 1, PLAIN_FILE, PLAIN_BOOL, PLAIN_NUMBER };
+
+static const char *store(const struct config_plain *f, void *base, struct slice v)
+{
+	u8 *at = (u8 *)base + f->offset;
+	u64 n;
+
+	switch ((enum plain_kind)f->kind) {
+	case PLAIN_NAME:
+		return value_name(v) && slice_copy((char *)at, f->size, v) ? NULL : f->must;
+	case PLAIN_FILE:
+		return set_file((char *)at, v);
+	case PLAIN_BOOL:
+		return value_bool(v, (bool *)at) ? NULL : f->must ? f->must : must_bool;
+	case PLAIN_NUMBER:
+		if (!value_u64(v, f->min, f->max, &n))
+			return f->must;
+		memcpy(at, &n, f->size);
+		return NULL;
+	}
 	return NULL;
 }
+
+const char *config_set(struct config_parser *p, const struct config_key *key, u32 i,
+		       struct slice v)
+{
+	void *base = p->vm ? (void *)p->vm : p->nic ? (void *)p->nic : &p->out->host;
+
+	return key->set ? key->set(p, i, v) : store(&key->plain, base, v);
+}
+
+#define PLAIN(t, f, k, ...) \
+	{ .kind = (k), .offset = offsetof(t, f), .size = sizeof(((t *)0)->f), ##__VA_ARGS__ }
+
+/* ---- [host] ------------------------------------------------------------------------ */
 
 int config_port_index(const char *name)
 {
@@ -60,9 +101,9 @@ static const char *set_host_ctl(struct config_parser *p, u32 key, struct slice v
 }
 
 const struct config_key config_host_keys[] = {
-	{ "name", set_host_name, false },
-	{ "console", set_host_console, false },
-	{ "ctl", set_host_ctl, false },
+	{ "name", .plain = PLAIN(struct config_host, name, PLAIN_NAME, .must = must_name) },
+	{ "console", .set = set_host_console },
+	{ "ctl", .set = set_host_ctl },
 };
 const u32 config_host_nkeys = ARRAY_SIZE(config_host_keys);
 
@@ -94,28 +135,11 @@ static const char *set_nic_pci(struct config_parser *p, u32 key, struct slice v)
 	return NULL;
 }
 
-static const char *set_nic_vfs(struct config_parser *p, u32 key, struct slice v)
-{
-	u64 n;
-
-	(void)key;
-	if (!value_u64(v, 0, MAX_VFS, &n))
-		return "0 to 63";
-	p->nic->vfs = (u8)n;
-	return NULL;
-}
-
-static const char *set_nic_uplink(struct config_parser *p, u32 key, struct slice v)
-{
-	(void)key;
-	return value_bool(v, &p->nic->uplink) ? NULL : must_bool;
-}
-
 const struct config_key config_nic_keys[] = {
-	[NIC_MATCH] = { "match", set_nic_match, false },
-	[NIC_PCI] = { "pci", set_nic_pci, false },
-	{ "vfs", set_nic_vfs, false },
-	{ "uplink", set_nic_uplink, false },
+	[NIC_MATCH] = { "match", .set = set_nic_match },
+	[NIC_PCI] = { "pci", .set = set_nic_pci },
+	{ "vfs", .plain = PLAIN(struct config_nic, vfs, PLAIN_NUMBER, 0, MAX_VFS, "0 to 63") },
+	{ "uplink", .plain = PLAIN(struct config_nic, uplink, PLAIN_BOOL) },
 };
 const u32 config_nic_nkeys = ARRAY_SIZE(config_nic_keys);
 
@@ -151,28 +175,6 @@ static const char *set_memory(struct config_parser *p, u32 key, struct slice v)
 	return NULL;
 }
 
-static const char *set_cpus(struct config_parser *p, u32 key, struct slice v)
-{
-	u64 n;
-
-	(void)key;
-	if (!value_u64(v, 1, CONFIG_MAX_VCPUS, &n))
-		return "1 to 16";
-	p->vm->cpus = (u32)n;
-	return NULL;
-}
-
-static const char *set_weight(struct config_parser *p, u32 key, struct slice v)
-{
-	u64 n;
-
-	(void)key;
-	if (!value_u64(v, 1, 1000, &n))
-		return "1 to 1000 (100 is usual)";
-	p->vm->weight = (u32)n;
-	return NULL;
-}
-
 static const char *set_pin(struct config_parser *p, u32 key, struct slice v)
 {
 	(void)key;
@@ -186,39 +188,6 @@ static const char *set_cpu(struct config_parser *p, u32 key, struct slice v)
 		return "godwit-v1 or host";
 	(void)slice_copy(p->vm->cpu, sizeof(p->vm->cpu), v);
 	return NULL;
-}
-
-/* A boot module's name: visible ASCII, no comma (the separator of lists). */
-static bool is_file(struct slice v)
-{
-	for (size_t i = 0; i < v.n; i++) {
-		if (v.p[i] <= ' ' || v.p[i] > '~' || v.p[i] == ',')
-			return false;
-	}
-	return v.n > 0 && v.n < CONFIG_PATH_LEN;
-}
-
-static const char *set_file(char dst[CONFIG_PATH_LEN], struct slice v)
-{
-	return is_file(v) && slice_copy(dst, CONFIG_PATH_LEN, v) ? NULL : must_file;
-}
-
-static const char *set_kernel(struct config_parser *p, u32 key, struct slice v)
-{
-	(void)key;
-	return set_file(p->vm->kernel, v);
-}
-
-static const char *set_initrd(struct config_parser *p, u32 key, struct slice v)
-{
-	(void)key;
-	return set_file(p->vm->initrd, v);
-}
-
-static const char *set_psk(struct config_parser *p, u32 key, struct slice v)
-{
-	(void)key;
-	return set_file(p->vm->psk, v);
 }
 
 static const char *set_module(struct config_parser *p, u32 key, struct slice v)
@@ -276,12 +245,6 @@ static const char *set_ip(struct config_parser *p, u32 key, struct slice v)
 	return NULL;
 }
 
-static const char *set_autostart(struct config_parser *p, u32 key, struct slice v)
-{
-	(void)key;
-	return value_bool(v, &p->vm->autostart) ? NULL : must_bool;
-}
-
 /* ---- options of a network interface: NULL, or what the value must be ------------------ */
 
 static const char *net_mac(struct config_net *net, struct slice v)
@@ -292,24 +255,6 @@ static const char *net_mac(struct config_net *net, struct slice v)
 					"as 52:54:00:00:00:01";
 }
 
-static const char *net_nic(struct config_net *net, struct slice v)
-{
-	if (!value_name(v))
-		return "nic= the NAME of a [nic NAME]";
-	(void)slice_copy(net->nic, sizeof(net->nic), v);
-	return NULL;
-}
-
-static const char *net_vlan(struct config_net *net, struct slice v)
-{
-	u64 n;
-
-	if (!value_u64(v, 1, 4094, &n))
-		return "vlan=1 to 4094";
-	net->vlan = (u16)n;
-	return NULL;
-}
-
 static const char *net_rate(struct config_net *net, struct slice v)
 {
 	u64 n;
@@ -317,26 +262,6 @@ static const char *net_rate(struct config_net *net, struct slice v)
 	if (!value_scaled(v, 1000, &n) || n < MIN_RATE || n > MAX_RATE)
 		return "rate= bits per second from 1M to 400G";
 	net->rate_bps = n;
-	return NULL;
-}
-
-static const char *net_queues(struct config_net *net, struct slice v)
-{
-	u64 n;
-
-	if (!value_u64(v, 1, 4, &n))
-		return "queues=1 to 4";
-	net->queues = (u8)n;
-	return NULL;
-}
-
-static const char *net_mtu(struct config_net *net, struct slice v)
-{
-	u64 n;
-
-	if (!value_u64(v, 68, 9000, &n))
-		return "mtu=68 to 9000";
-	net->mtu = (u16)n;
 	return NULL;
 }
 
@@ -350,25 +275,32 @@ static const char *net_packed(struct config_net *net, struct slice v)
 	return NULL;
 }
 
-static const char *net_twin(struct config_net *net, struct slice v)
-{
-	return value_bool(v, &net->twin) ? NULL : "twin=yes or twin=no";
-}
-
 static const char *set_net_option(struct config_net *net, struct slice name, struct slice v)
 {
 	static const struct {
 		const char *name;
-		const char *(*set)(struct config_net *net, struct slice v);
+		const char *(*set)(struct config_net *net, struct slice v); /* NULL: plain */
+		struct config_plain plain;
 	} options[] = {
-		{ "mac", net_mac },	  { "nic", net_nic }, { "vlan", net_vlan },
-		{ "rate", net_rate },	  { "queues", net_queues }, { "mtu", net_mtu },
-		{ "packed", net_packed }, { "twin", net_twin },
+		{ "mac", .set = net_mac },
+		{ "nic", .plain = PLAIN(struct config_net, nic, PLAIN_NAME,
+					.must = "nic= the NAME of a [nic NAME]") },
+		{ "vlan", .plain = PLAIN(struct config_net, vlan, PLAIN_NUMBER, 1, 4094,
+					 "vlan=1 to 4094") },
+		{ "rate", .set = net_rate },
+		{ "queues", .plain = PLAIN(struct config_net, queues, PLAIN_NUMBER, 1, 4,
+					   "queues=1 to 4") },
+		{ "mtu", .plain = PLAIN(struct config_net, mtu, PLAIN_NUMBER, 68, 9000,
+					"mtu=68 to 9000") },
+		{ "packed", .set = net_packed },
+		{ "twin", .plain = PLAIN(struct config_net, twin, PLAIN_BOOL,
+					 .must = "twin=yes or twin=no") },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
 		if (slice_is(name, options[i].name))
-			return options[i].set(net, v);
+			return options[i].set ? options[i].set(net, v) :
+						store(&options[i].plain, net, v);
 	}
 	return "options out of nic= mac= vlan= rate= queues= mtu= packed= twin=";
 }
@@ -460,28 +392,30 @@ static const char *set_disk(struct config_parser *p, u32 key, struct slice v)
 }
 
 const struct config_key config_vm_keys[CONFIG_VM_KEYS] = {
-	[CONFIG_VM_ROLE] = { "role", set_role, false },
-	[CONFIG_VM_MEMORY] = { "memory", set_memory, false },
-	[CONFIG_VM_CPUS] = { "cpus", set_cpus, false },
-	[CONFIG_VM_WEIGHT] = { "weight", set_weight, false },
-	[CONFIG_VM_PIN] = { "pin", set_pin, false },
-	[CONFIG_VM_CPU] = { "cpu", set_cpu, false },
-	[CONFIG_VM_KERNEL] = { "kernel", set_kernel, false },
-	[CONFIG_VM_INITRD] = { "initrd", set_initrd, false },
-	[CONFIG_VM_MODULE] = { "module", set_module, true },
-	[CONFIG_VM_CMDLINE] = { "cmdline", set_cmdline, false },
-	[CONFIG_VM_NET0] = { "net0", set_net, false },
-	[CONFIG_VM_NET1] = { "net1", set_net, false },
-	[CONFIG_VM_NET2] = { "net2", set_net, false },
-	[CONFIG_VM_NET3] = { "net3", set_net, false },
-	[CONFIG_VM_DISK0] = { "disk0", set_disk, false },
-	[CONFIG_VM_DISK1] = { "disk1", set_disk, false },
-	[CONFIG_VM_DISK2] = { "disk2", set_disk, false },
-	[CONFIG_VM_DISK3] = { "disk3", set_disk, false },
-	[CONFIG_VM_PCI] = { "pci", set_pci, true },
-	[CONFIG_VM_IP] = { "ip", set_ip, false },
-	[CONFIG_VM_PSK] = { "psk", set_psk, false },
-	[CONFIG_VM_AUTOSTART] = { "autostart", set_autostart, false },
+	[CONFIG_VM_ROLE] = { "role", .set = set_role },
+	[CONFIG_VM_MEMORY] = { "memory", .set = set_memory },
+	[CONFIG_VM_CPUS] = { "cpus", .plain = PLAIN(struct config_vm, cpus, PLAIN_NUMBER, 1,
+						      CONFIG_MAX_VCPUS, "1 to 16") },
+	[CONFIG_VM_WEIGHT] = { "weight", .plain = PLAIN(struct config_vm, weight, PLAIN_NUMBER, 1,
+							  1000, "1 to 1000 (100 is usual)") },
+	[CONFIG_VM_PIN] = { "pin", .set = set_pin },
+	[CONFIG_VM_CPU] = { "cpu", .set = set_cpu },
+	[CONFIG_VM_KERNEL] = { "kernel", .plain = PLAIN(struct config_vm, kernel, PLAIN_FILE) },
+	[CONFIG_VM_INITRD] = { "initrd", .plain = PLAIN(struct config_vm, initrd, PLAIN_FILE) },
+	[CONFIG_VM_MODULE] = { "module", .set = set_module, .repeats = true },
+	[CONFIG_VM_CMDLINE] = { "cmdline", .set = set_cmdline },
+	[CONFIG_VM_NET0] = { "net0", .set = set_net },
+	[CONFIG_VM_NET1] = { "net1", .set = set_net },
+	[CONFIG_VM_NET2] = { "net2", .set = set_net },
+	[CONFIG_VM_NET3] = { "net3", .set = set_net },
+	[CONFIG_VM_DISK0] = { "disk0", .set = set_disk },
+	[CONFIG_VM_DISK1] = { "disk1", .set = set_disk },
+	[CONFIG_VM_DISK2] = { "disk2", .set = set_disk },
+	[CONFIG_VM_DISK3] = { "disk3", .set = set_disk },
+	[CONFIG_VM_PCI] = { "pci", .set = set_pci, .repeats = true },
+	[CONFIG_VM_IP] = { "ip", .set = set_ip },
+	[CONFIG_VM_PSK] = { "psk", .plain = PLAIN(struct config_vm, psk, PLAIN_FILE) },
+	[CONFIG_VM_AUTOSTART] = { "autostart", .plain = PLAIN(struct config_vm, autostart, PLAIN_BOOL) },
 };
 
 static void end_courier(struct config_parser *p)

@@ -30,12 +30,24 @@ struct config_parser {
 	char shown[CONFIG_SHOWN + 4];
 };
 
+/* A value that is only checked and stored at an offset of its section. */
+struct config_plain {
+	u32 kind, offset, size;
+	u64 min, max;	  /* of a number */
+	const char *must; /* what it must be */
+};
+
 struct config_key {
 	const char *name;
-	/* set() - store v. Returns NULL, or what v must be ("1 to 16"). */
+	/* set() - store v. Returns NULL, or what v must be ("1 to 16"). NULL: as plain says. */
 	const char *(*set)(struct config_parser *p, u32 key, struct slice v);
 	bool repeats; /* may be given more than once */
+	struct config_plain plain;
 };
+
+/** config_set() - the i-th key of the section being read. NULL, or what v must be. */
+const char *config_set(struct config_parser *p, const struct config_key *key, u32 i,
+		       struct slice v);
 
 extern const struct config_key config_host_keys[];
 extern const u32 config_host_nkeys;
