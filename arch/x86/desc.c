@@ -48,4 +48,3 @@ void desc_load(struct desc_cpu *d, const u64 ist[IST_COUNT])
 			 : "rax", "memory");
 	msr_write(MSR_GS_BASE, gs);
 }
-

@@ -124,4 +124,3 @@ int ioapic_set_remap(int (*fn)(const struct ioapic_route *r, u64 *rte))
 	}
 	return first;
 }
-

@@ -112,4 +112,3 @@ bool irq_get(u8 vector, struct irq_info *out)
 	out->count = atomic_load_relaxed(&handlers[vector].count);
 	return out->fn || out->count;
 }
-

@@ -16,7 +16,6 @@
 #define PG_X  BIT(2)
 #define PG_UC BIT(3) /* uncached; else write-back */
 
-
 /*
  * Levels count from 1 (entries map 4 KiB) upwards; a table has 2^index_bits entries of 8 bytes.
  * 0 is a not-present entry of every format, and so is every 4 KiB-aligned address below 2^52:
