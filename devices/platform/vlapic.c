@@ -281,6 +281,21 @@ static HOT u8 vlapic_ack(void *lapic)
 	return (u8)vector;
 }
 
+/* An edge, at the top of those in service, and no other waits for its end. */
+static HOT bool vlapic_eoi_silent(void *lapic, u8 vector)
+{
+	struct vlapic *v = lapic;
+
+	return !vlapic_direct(v) && vlapic_top(v->isr, v->isr_sum) == vector &&
+	       vlapic_highest_irr(v) < 0 && !atomic_load_relaxed(&v->attention) &&
+	       !(atomic_load_relaxed(&v->tmr[vector >> 6]) >> (vector & 63) & 1);
+}
+
+static HOT void vlapic_end(void *lapic)
+{
+	vlapic_eoi(lapic);
+}
+
 static u8 vlapic_tpr(void *lapic)
 {
 	const struct vlapic *v = lapic;
@@ -356,6 +371,8 @@ const struct irqchip_ops vlapic_irqchip = {
 	.direct = vlapic_is_direct,
 	.eoi = vlapic_cpu_eoi,
 	.ack = vlapic_ack,
+	.eoi_silent = vlapic_eoi_silent,
+	.end = vlapic_end,
 	.tpr = vlapic_tpr,
 	.set_tpr = vlapic_set_tpr,
 	.rdmsr = vlapic_rdmsr,

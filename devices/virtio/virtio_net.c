@@ -229,7 +229,7 @@ static void transmit_pending(struct virtio_net *n, bool held)
 
 		if ((n->pending >> pair & 1) && (!virtio_live(&n->dev) || transmit_queue(n, pair)))
 			n->pending &= ~(1u << pair);
-		if (q->done && held && q->done < VIRTIO_NET_HELD)
+		if (q->done && held && q->done < q->s.size / VIRTIO_NET_HELD)
 			n->env.timer(n->env.ctx, VIRTIO_NET_POLL_NS);
 		else
 			virtio_flush(&n->dev, TX_QUEUE(pair));

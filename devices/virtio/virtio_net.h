@@ -19,9 +19,9 @@
  * more: its queue is looked at in intervals until it is found empty.
  */
 #define VIRTIO_NET_STREAK  6u
-#define VIRTIO_NET_POLL_NS 100000ull
-/* Sent chains are given back by the interval too, or when there are this many. */
-#define VIRTIO_NET_HELD	   32u
+#define VIRTIO_NET_POLL_NS 250000ull
+/* Sent chains are given back by the interval too, or when they fill this part of the ring. */
+#define VIRTIO_NET_HELD	   4u
 /* How long senders wait for a receiver to give buffers; from then on frames to it are dropped. */
 #define VIRTIO_NET_PATIENCE_NS 2000000ull
 

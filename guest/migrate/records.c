@@ -200,6 +200,7 @@ const struct vmstate_field mig_vcpu_fields[] = {
 	CPU("de_cfg", msr.de_cfg, VMS_U64),
 	CPU("kvm_system_time", msr.kvm_system_time, VMS_U64),
 	CPU("kvm_wall_clock", msr.kvm_wall_clock, VMS_U64),
+	CPU("kvm_pv_eoi", msr.kvm_pv_eoi, VMS_U64),
 	CPU("kvmclock_version", kvmclock_version, VMS_U32),
 	CPU("tsc", tsc, VMS_U64),
 	CPU("event", state.queued, VMS_BOOL),

@@ -42,6 +42,7 @@ struct vcpu_msrs {
 	u64 tsc_adjust; /* guest writes of the TSC: added to the VM's offset */
 	u64 kvm_system_time;
 	u64 kvm_wall_clock;
+	u64 kvm_pv_eoi;
 };
 
 /* What the checks look at; 'cs_l': CS.L of the running code. */

@@ -33,6 +33,7 @@
 #define MSR_X2APIC_LAST	   0x8ffu
 #define MSR_KVM_WALL	   0x4b564d00u
 #define MSR_KVM_SYSTEM	   0x4b564d01u
+#define MSR_KVM_PV_EOI	   0x4b564d04u
 #define MSR_EFER	   0xc0000080u
 #define MSR_STAR	   0xc0000081u
 #define MSR_LSTAR	   0xc0000082u
@@ -192,6 +193,9 @@ static bool read_msr(struct vcpu *v, u32 msr, u64 *value)
 	case MSR_KVM_WALL_OLD:
 		*value = v->msr.kvm_wall_clock;
 		return true;
+	case MSR_KVM_PV_EOI:
+		*value = v->msr.kvm_pv_eoi;
+		return true;
 	case MSR_MISC_ENABLE:
 		*value = v->msr.misc_enable;
 		return !v->vm->vendor_amd;
@@ -288,6 +292,11 @@ static bool write_msr(struct vcpu *v, u32 msr, u64 value)
 	case MSR_KVM_WALL_OLD:
 		v->msr.kvm_wall_clock = value;
 		kvmclock_wall_write(v, value);
+		return true;
+	case MSR_KVM_PV_EOI:
+		if (value & BIT(1))
+			return false;
+		v->msr.kvm_pv_eoi = value;
 		return true;
 	case MSR_MISC_ENABLE:
 		v->msr.misc_enable = value;

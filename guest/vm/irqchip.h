@@ -52,6 +52,10 @@ struct irqchip_ops {
 	/* ack() - the vector pending() named is being delivered: IRR -> ISR (or 8259 INTA).
 	 * Returns the vector to inject (the 8259 may say a spurious one). */
 	u8 (*ack)(void *lapic);
+	/* eoi_silent() - would the end of 'vector', just delivered, change nothing else? */
+	bool (*eoi_silent)(void *lapic, u8 vector);
+	/* end() - the guest has ended the interrupt in service. */
+	void (*end)(void *lapic);
 	/* tpr()/set_tpr() - CR8, 0..15. */
 	u8 (*tpr)(void *lapic);
 	void (*set_tpr)(void *lapic, u8 tpr);

@@ -3,6 +3,7 @@
  * The vCPU loop: serve requests, deliver interrupts, enter the guest, dispatch the exit.
  * Runs on one CPU at a time with interrupts on and no lock held between exits.
  */
+#include "guest/mem/gmem.h"
 #include "guest/vm/exit.h"
 #include "guest/vm/vm.h"
 #include "kernel/base/atomic.h"
@@ -150,6 +151,7 @@ static void init_request(struct vcpu *v)
 	}
 	v->vm->ops->vcpu_reset(v->hv, &v->regs);
 	v->irq_ops->reset(v->lapic, true);
+	v->msr.kvm_pv_eoi = 0;
 	v->state = VCPU_WAIT_SIPI;
 	v->nmi_pending = false;
 	vcpu_fetch_flush(v);
@@ -212,6 +214,34 @@ static void deliver_nmi(struct vcpu *v, const struct hvm_ops *ops)
 	}
 }
 
+/*
+ * KVM's paravirtual EOI: while a word in the guest's memory is 1 the guest ends its interrupt by
+ * writing 0 there. Not when anything waits for that end: then it has to tell us.
+ */
+#define PV_EOI_ENABLE BIT(0)
+
+static void offer_eoi(struct vcpu *v, u8 vector)
+{
+	const u32 word = 1;
+
+	if ((v->msr.kvm_pv_eoi & PV_EOI_ENABLE) && v->irq_ops->eoi_silent(v->lapic, vector))
+		v->eoi_offered = gmem_write(&v->vm->mem, v->msr.kvm_pv_eoi & ~PV_EOI_ENABLE, &word,
+					    sizeof(word)) == 0;
+}
+
+static void take_eoi(struct vcpu *v)
+{
+	gpa_t gpa = v->msr.kvm_pv_eoi & ~PV_EOI_ENABLE;
+	const u32 none = 0;
+	u32 word = 1;
+
+	v->eoi_offered = false;
+	if (!gmem_read(&v->vm->mem, gpa, &word, sizeof(word)) && !(word & 1))
+		v->irq_ops->end(v->lapic);
+	else if (gmem_write(&v->vm->mem, gpa, &none, sizeof(none)))
+		v->msr.kvm_pv_eoi = 0; /* the word was there: RAM does not go away */
+}
+
 static void deliver_interrupt(struct vcpu *v, const struct hvm_ops *ops, int vector)
 {
 	struct hvm_event ev = { .type = HVM_EVENT_INTR };
@@ -227,6 +257,7 @@ static void deliver_interrupt(struct vcpu *v, const struct hvm_ops *ops, int vec
 		trace(TRACE_INJECT, vcpu_trace_id(v), ev.vector, v->regs.rip);
 		if (ops->inject(v->hv, &ev))
 			vm_fail(v->vm, v, "interrupt %u could not be queued", ev.vector);
+		offer_eoi(v, ev.vector);
 	} else if (!v->irq_window) {
 		ops->irq_window(v->hv, true);
 		v->irq_window = true;
@@ -276,6 +307,8 @@ HOT enum sched_result vcpu_run(struct sched_entity *e)
 			deliver_interrupt(v, ops, vector);
 		ops->run(v->hv, &v->regs, &cpu->kick, &v->exit);
 		v->exits[v->exit.code]++;
+		if (v->eoi_offered)
+			take_eoi(v);
 		trace(TRACE_EXIT, vcpu_trace_id(v), v->exit.code, v->regs.rip);
 		if (unlikely(handlers[v->exit.code](v) != EXIT_RETRY))
 			return SCHED_BLOCK;

@@ -64,6 +64,7 @@ struct vcpu {
 	bool irq_window;	/* requested from the backend */
 	bool nmi_window;
 	bool nmi_pending;
+	bool eoi_offered;	/* the guest may end its interrupt in memory */
 	u32 kvmclock_version;
 	struct vcpu_msrs msr;
 	u64 exits[HVM_EXIT_CODES];

@@ -135,6 +135,53 @@ TEST(nesting)
 	trap_set(V_HIGH, trap_count_apic);
 }
 
+static u32 eoi_word, silent;
+
+static void end_in_memory(struct trap_frame *f)
+{
+	if (atomic_swap(&eoi_word, 0u) & 1)
+		silent++;
+	else
+		apic_eoi();
+	trap_count_only(f);
+}
+
+/* KVM's MSR 4B564D04h: a word that is 1 is cleared in place of the EOI. */
+TEST(end_of_interrupt_in_memory)
+{
+	SKIP_IF(boot_platform() != PLATFORM_GODWIT, "not KVM-compatible");
+	CHECK(cpuid(0x40000001, 0).eax >> 6 & 1);
+	CHECK_TRAP(VEC_GP, wrmsr(0x4b564d04, (u64)&eoi_word | 3));
+	trap_set(V_LOW, end_in_memory);
+	trap_set(V_HIGH, end_in_memory);
+	trap_clear();
+	wrmsr(0x4b564d04, (u64)&eoi_word | 1);
+	for (u32 i = 0; i < 10; i++) {
+		self(V_LOW);
+		drain();
+		CHECK(!apic_bit(APIC_ISR, V_LOW));
+	}
+	CHECK_EQ(trap_counted(V_LOW), 10);
+	CHECK(silent == 10 || apic_x2()); /* then the CPU may end it without an exit */
+	/* The end of the first lets the second through: it is to be told. */
+	silent = 0;
+	self(V_LOW);
+	self(V_HIGH);
+	drain();
+	CHECK_EQ(trap_counted(V_LOW), 11);
+	CHECK_EQ(trap_counted(V_HIGH), 1);
+	CHECK(silent == 1 || apic_x2());
+	wrmsr(0x4b564d04, 0xb8000 | 1); /* no RAM: as if it were off */
+	self(V_LOW);
+	drain();
+	wrmsr(0x4b564d04, 0);
+	self(V_LOW);
+	drain();
+	CHECK_EQ(trap_counted(V_LOW), 13);
+	trap_set(V_LOW, trap_count_apic);
+	trap_set(V_HIGH, trap_count_apic);
+}
+
 TEST(self_shorthands)
 {
 	trap_clear();

@@ -464,7 +464,7 @@ TEST(kicks_and_interrupts)
 
 		setup();
 		up(0, RING_ALL | (packed ? RINGP : 0), 1, 10);
-		up(1, RING_ALL | (packed ? RINGP : 0), 1, 40);
+		up(1, RING_ALL | (packed ? RINGP : 0), 1, 60);
 		for (u32 i = 0; i < 2000; i++) {
 			struct vd_buf b = { g[0].tx_mem[0], 112, false };
 			u32 used;

@@ -173,11 +173,15 @@ TEST(priorities)
 	ops->set_tpr(&L, 3);
 	CHECK_EQ(rd(0x80), 0x30);
 	CHECK_EQ(ops->ack(&L), 0x45);
+	CHECK(!ops->eoi_silent(&L, 0x45)); /* and waits for the end */
 	CHECK_EQ(ops->pending(&L), -1); /* 41h is of the class in service */
 	CHECK_EQ(rd(0x220), 1u << 1);
 	wr(0xb0, 0);
 	CHECK_EQ(ops->ack(&L), 0x41);
-	wr(0xb0, 0);
+	CHECK(ops->eoi_silent(&L, 0x41));
+	CHECK(!ops->eoi_silent(&L, 0x27)); /* the 8259's: not in service here */
+	ops->end(&L);
+	CHECK_EQ(rd(0xa0), 0x30);
 	wr(0xb0, 0);
 	CHECK_EQ(e.eois, 0);
 	CHECK_EQ(ops->pending(&L), -1);
@@ -193,6 +197,7 @@ TEST(level_eoi_broadcast)
 	CHECK_EQ(vlapic_accept(&L, &m), VLAPIC_KICK);
 	CHECK_EQ(rd(0x1a0), 1u << 18);
 	CHECK_EQ(ops->ack(&L), 0x52);
+	CHECK(!ops->eoi_silent(&L, 0x52));
 	wr(0xb0, 0);
 	CHECK_EQ(e.eois, 1);
 	CHECK_EQ(e.eoi_vector, 0x52);
