@@ -236,3 +236,33 @@ def faults(t):
         hosts.ready([1])
         assert lab.move(a, "w", "10.0.0.2")["phase"] == "done"
         check_writer(hosts.machine[1], 6)
+
+
+def linux(i):
+    """A guest of address 10.0.0.(50 + i)."""
+    return guests.vm_section(f"g{i}", cpus=1, memory="96M", more=f"net0 = pv mac={pv.MAC}{i}\n",
+                             cmdline=f"godwit.run=net-up godwit.ip=10.0.0.{50 + i}/24")
+
+
+@test(timeout=400, needs=pv.NEEDS + ("courier.elf",), cores=2)
+def linux_moves(t):
+    """Stock Linux goes to another host while its neighbour, who stays, pings it; the replies
+    come back from there."""
+    with lab.Lab(t.dir, sections=[(linux(1), linux(2))], modules=pv.modules(), memory=640) as hosts:
+        a, b = hosts.machine
+        hosts.ready()
+        for i in (1, 2):
+            guests.attach(a, f"g{i}")
+            a.com1.expect(r"^guest# ", timeout=guests.SHELL_S)
+            guests.leave(a)
+        pv.on(a, 2, "ping -i 0.2 10.0.0.51 >/tmp/ping & echo $! >/tmp/pid")
+        end = lab.move(a, "g1", lab.address(1), timeout=200)
+        assert end["phase"] == "done", end
+        print({k: end[k] for k in ("sent", "passes", "downtime_us", "total_ms")})
+        text = pv.on(a, 2, "sleep 2; kill -INT $(cat /tmp/pid); sleep 1; tail -n 3 /tmp/ping")
+        sent, received = map(int, re.search(r"(\d+) packets transmitted, (\d+) packets", text).groups())
+        assert received >= sent - 2, text
+        pv.on(a, 2, "ping -c 3 -W 2 10.0.0.51")
+        b.com1.sendline("vm console g1")
+        b.com1.sendline("sh /tests/check-dmesg.sh; echo $?.")
+        b.com1.expect(r"^0\.$", timeout=60)
