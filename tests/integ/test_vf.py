@@ -345,7 +345,8 @@ def attach_and_detach(t):
 
 def counted(m, i):
     """What guest number i's driver says of its frames."""
-    text = on(m, i, "cd /sys/class/net/eth0/statistics; cat rx_packets tx_packets rx_bytes tx_bytes")
+    text = on(m, i, "cd /sys/class/net/eth0/statistics; "
+                    "cat rx_packets tx_packets rx_bytes tx_bytes")
     return [int(w) for w in re.findall(r"^(\d+)\s*$", text, re.M)]
 
 
@@ -366,14 +367,14 @@ def twin_and_back(t):
         ping(m, 1, 2)
         before = counted(m, 1)
         for _ in range(5):
-            m.ctl.request("vf twin g1 net0")
+            print("to the twin:", m.ctl.request("vf twin g1 net0")["us"], "us")
             assert "twin" in [r["nic"] for r in m.ctl.request("vf list")
                               if r.get("row") == "vf" and r["vm"] == "g1"]
             ping(m, 1, 2)
             ping(m, 2, 1, 1400)
             ping(m, 1, OUTSIDE)
             fetch(m, 2, 1)
-            m.ctl.request("vf direct g1 net0")
+            print("to hardware:", m.ctl.request("vf direct g1 net0")["us"], "us")
             ping(m, 1, 2)
             ping(m, 1, OUTSIDE)
             after = counted(m, 1)
