@@ -415,7 +415,8 @@ const struct config_key config_vm_keys[CONFIG_VM_KEYS] = {
 	[CONFIG_VM_PCI] = { "pci", .set = set_pci, .repeats = true },
 	[CONFIG_VM_IP] = { "ip", .set = set_ip },
 	[CONFIG_VM_PSK] = { "psk", .plain = PLAIN(struct config_vm, psk, PLAIN_FILE) },
-	[CONFIG_VM_AUTOSTART] = { "autostart", .plain = PLAIN(struct config_vm, autostart, PLAIN_BOOL) },
+	[CONFIG_VM_AUTOSTART] = { "autostart",
+				  .plain = PLAIN(struct config_vm, autostart, PLAIN_BOOL) },
 };
 
 static void end_courier(struct config_parser *p)

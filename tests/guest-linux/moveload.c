@@ -222,7 +222,8 @@ static void drive(const char *address)
 			(void)!send(p[1].fd, &number, sizeof(number), MSG_DONTWAIT);
 		}
 		snprintf(text, sizeof(text),
-			 "sent %llu back %llu differ %llu broken %llu seq %llu missing %llu twice %llu\n",
+			 "sent %llu back %llu differ %llu broken %llu seq %llu missing %llu "
+			 "twice %llu\n",
 			 (unsigned long long)sent, (unsigned long long)back,
 			 (unsigned long long)differ, (unsigned long long)broken,
 			 (unsigned long long)seq_end, (unsigned long long)(seq_end - seq_back),
