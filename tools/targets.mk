@@ -18,7 +18,7 @@ $(B)/guest/initrd.img: $(B)/guest/busybox tools/mkinitrd tools/guest/init \
 
 # With the drivers of the paravirtual devices.
 VIRTIO_MODULES := virtio_pci,virtio_net,virtio_console
-$(B)/guest/initrd-virtio.img: $(B)/guest/initrd.img $(B)/guest/netbench $(B)/guest/moveload
+$(B)/guest/initrd-virtio.img: $(B)/guest/initrd.img $(B)/guest/netbench $(B)/guest/moveload tools/targets.mk
 	@tools/mkinitrd --busybox $(B)/guest/busybox --tree $(B)/guest/modules-stock \
 		--modules $(VIRTIO_MODULES) --add $(B)/guest/netbench \
 		--add $(B)/guest/moveload -o $@
