@@ -120,7 +120,7 @@ static void move(void)
 	virtio_net_quiesce(&bad.n);
 	was = bad.n;
 	bad.n.stopped = false;
-	FUZZ_CHECK(virtio_net_resume(&bad.n) == 0);
+	FUZZ_CHECK(virtio_net_resume(&bad.n, true) == 0);
 	FUZZ_CHECK(was.active_pairs == bad.n.active_pairs && was.modes == bad.n.modes);
 }
 
