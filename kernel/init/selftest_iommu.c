@@ -216,7 +216,8 @@ static void test_storm(void)
 	windows = (time_ns() - start) / STORM_WINDOW_NS + 2;
 	(void)iommu_unit_list(&after, 1); /* there was one before */
 	report("fault storm limited", after.faults - before.faults <= windows * STORM_SERVED);
-	report("fault storm recorded", after.faults - before.faults >= STORM_SERVED);
+	/* A window that began before has served some already. */
+	report("fault storm recorded", after.faults - before.faults >= STORM_SERVED / 2);
 	iommu_irq_free(&q);
 }
 
