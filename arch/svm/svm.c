@@ -259,9 +259,8 @@ static HOT void svm_run(struct hvm_vcpu *v, struct hvm_regs *regs, const u32 *ki
 		x->code = HVM_EXIT_HOST;
 		return;
 	}
-	c->event_inj = 0;
-	if (unlikely(v->event))
-		svm_event_entry(v);
+	c->event_inj = v->event;
+	v->event = 0;
 	if (unlikely(v->nmi))
 		svm_nmi_entry(v);
 	svm_enter(v->vmcb_pa, regs, s->host_vmcb);
@@ -272,8 +271,6 @@ static HOT void svm_run(struct hvm_vcpu *v, struct hvm_regs *regs, const u32 *ki
 	regs->rip = c->rip;
 	regs->rflags = c->rflags;
 	svm_translate(c, &svm_features, x);
-	if (unlikely(v->virq))
-		svm_virq_exit(v);
 	/* What was being delivered when the exit came, or was to be and did not begin. */
 	if (unlikely(((c->exit_int_info | c->event_inj) & SVM_EV_VALID) || v->nmi))
 		svm_event_exit(v, x, regs);

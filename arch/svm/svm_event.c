@@ -68,42 +68,6 @@ void svm_nmi_window(struct hvm_vcpu *v, bool on)
 		svm_irq_window(v, true);
 }
 
-/*
- * External interrupts go in as virtual ones where exits carry no next RIP, that is in QEMU's
- * emulation: it keeps a vector of EVENTINJ after its delivery and delivers it again, whatever the
- * guest is at then, when something but a host interrupt stops that CPU's thread during the same
- * VMRUN. Bochs has next RIPs and takes a virtual interrupt only after a change of IF.
- */
-void svm_event_entry(struct hvm_vcpu *v)
-{
-	struct vmcb *c = v->vmcb;
-
-	if (svm_features.next_rip || field_get(v->event, 10, 8) != HVM_EVENT_INTR) {
-		c->event_inj = v->event;
-	} else {
-		v->virq = v->event;
-		v->virq_rip = c->rip;
-		v->virq_window = (c->misc1 & SVM_I1_VINTR) != 0;
-		c->misc1 &= (u32)~SVM_I1_VINTR;
-		c->int_ctl = (c->int_ctl & ~SVM_V_VECTOR) | SVM_V_IRQ | SVM_V_IGN_TPR |
-			     SVM_V_PRIO_MAX | (v->event & 0xff) << 32;
-	}
-	v->event = 0;
-}
-
-void svm_virq_exit(struct hvm_vcpu *v)
-{
-	/*
-	 * Still there, and the guest has not moved: the exit came before the delivery. QEMU's
-	 * emulation also leaves it there when the delivery faulted.
-	 */
-	if ((v->vmcb->int_ctl & SVM_V_IRQ) && v->vmcb->rip == v->virq_rip)
-		v->event = v->virq;
-	v->vmcb->int_ctl &= ~SVM_V_IRQ;
-	v->virq = 0;
-	svm_irq_window(v, v->virq_window);
-}
-
 /* No AVIC: interrupts are injected. */
 u32 *svm_apic_page(struct hvm_vcpu *v)
 {

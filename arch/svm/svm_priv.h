@@ -34,11 +34,8 @@ struct hvm_vcpu {
 	struct hvm_vm *vm;
 	u32 id;
 	u64 generation;	  /* of the ASID in the VMCB; 0: none */
-	u64 event;	  /* to be delivered at the next entry, as in EVENTINJ; 0: none */
-	u64 virq_rip;	  /* where the guest was then */
-	u64 virq;	  /* while the guest runs: the event that went in as virtual interrupt */
+	u64 event;	  /* to go into EVENTINJ at the next entry, 0: none */
 	u8 nmi;		  /* SVM_NMI_*; 0 nearly always */
-	bool virq_window; /* an interrupt window was asked for besides */
 	bool loaded;
 	u8 saved_tf;	  /* guest's own TF while single-stepping */
 	u64 xcr0;
@@ -83,10 +80,6 @@ u32 *svm_apic_page(struct hvm_vcpu *v);
 void svm_shadow_clear(struct hvm_vcpu *v);
 void svm_get_state(struct hvm_vcpu *v, struct hvm_state *out);
 int svm_set_state(struct hvm_vcpu *v, const struct hvm_state *in);
-/* svm_event_entry() - before VMRUN: hand v->event to the CPU. svm_virq_exit() - after it, when
- * v->virq is not 0: take it back when it was not delivered. */
-void svm_event_entry(struct hvm_vcpu *v);
-void svm_virq_exit(struct hvm_vcpu *v);
 /* svm_nmi_entry() - before VMRUN, when v->nmi is not 0. */
 void svm_nmi_entry(struct hvm_vcpu *v);
 /* svm_event_exit() - after a VMRUN that left an event undelivered, or when v->nmi is not 0. */

@@ -114,7 +114,6 @@ STATIC_ASSERT(offsetof(struct vmcb, g_pat) == 0x668, "VMCB layout");
 #define SVM_V_IRQ	   BIT(8)
 #define SVM_V_PRIO_MAX	   MASK(19, 16)
 #define SVM_V_IGN_TPR	   BIT(20)
-#define SVM_V_VECTOR	   MASK(39, 32)
 #define SVM_V_INTR_MASKING BIT(24)
 
 #define SVM_SHADOW BIT(0) /* int_state */
