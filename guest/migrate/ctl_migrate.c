@@ -107,6 +107,8 @@ static const struct ctl_column columns[] = {
 	{ "bytes_per_s", "bytes/s", -11 },
 	{ "downtime_us", "stop us", -9 },
 	{ "total_ms", "ms", -7 },
+	{ "functions", "fns", -3 },
+	{ "functions_us", "fns us", -8 },
 	{ "reason", "reason", 0 },
 };
 
@@ -137,6 +139,8 @@ static void show_send(struct ctl_out *out, const struct mig_send *s)
 	ctl_cell_num(out, s->verdict.bytes_per_s);
 	ctl_cell_num(out, stop / 1000);
 	ctl_cell_num(out, ((s->vm ? now : s->ended) - s->began) / 1000000);
+	ctl_cell_num(out, s->functions);
+	ctl_cell_num(out, s->functions_ns / 1000);
 	ctl_cell(out, "%s", s->why);
 }
 
@@ -157,6 +161,8 @@ static void show_recv(struct ctl_out *out, const struct mig_recv *r)
 	ctl_cell_num(out, 0);
 	ctl_cell_num(out, 0);
 	ctl_cell_num(out, (time_ns() - r->began) / 1000000);
+	ctl_cell_num(out, 0);
+	ctl_cell_num(out, 0);
 	ctl_cell(out, "%s", "");
 }
 

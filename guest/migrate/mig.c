@@ -24,6 +24,7 @@ static struct mig_recv *recvs;
 static struct sched_entity mover;
 static struct timer timer;
 static const struct mig_carrier *carrier;
+static const struct mig_functions *functions;
 
 void mig_wake(void *ctx)
 {
@@ -114,6 +115,52 @@ void mig_recv_forget(const u8 *id, const struct mig_recv *but)
 		if (recvs[i].used && &recvs[i] != but &&
 		    memcmp(recvs[i].id, id, MIG_NONCE_LEN) == 0)
 			mig_recv_drop(&recvs[i], "the source asks on another connection");
+}
+
+/* ---- functions in hardware ----------------------------------------------------------------- */
+
+void mig_register_functions(const struct mig_functions *f)
+{
+	functions = f;
+}
+
+/* The guest's clock does not stand for it, and its NICs stay at the switch. */
+static int move_functions(struct vm *vm, bool aside, u64 *ns, char *why, size_t why_size)
+{
+	bool migrating = vm->migrating, runs = vm->state == VM_RUNNING;
+	char late[MIG_WHY];
+	u64 began = time_ns();
+	int rc = 0;
+
+	if (!functions || (!runs && vm->state != VM_PAUSED) || !functions->due(vm, aside))
+		return 0;
+	vm->migrating = false;
+	if (runs)
+		rc = vm_pause(vm, why, why_size);
+	if (!rc)
+		rc = functions->move(vm, aside, why, why_size);
+	if (runs && vm->state == VM_PAUSED) {
+		vm->paused_at = tsc_read() + vm->tsc_offset;
+		if (vm_resume(vm, late, sizeof(late)))
+			log_err("vm %s: %s", vm->name, late);
+	}
+	vm->migrating = migrating;
+	if (ns)
+		*ns = time_ns() - began;
+	return rc;
+}
+
+int mig_functions_aside(struct vm *vm, u64 *ns, char *why, size_t why_size)
+{
+	return move_functions(vm, true, ns, why, why_size);
+}
+
+void mig_functions_back(struct vm *vm)
+{
+	char why[MIG_WHY];
+
+	if (move_functions(vm, false, NULL, why, sizeof(why)) < 0)
+		log_err("vm %s: its functions stay in software: %s", vm->name, why);
 }
 
 /* ---- control ------------------------------------------------------------------------------- */

@@ -41,6 +41,9 @@ struct mig_send {
 	u64 pass_sent; /* link.sent when it began */
 	u32 slow;
 	struct mig_verdict verdict;
+	bool aside; /* its functions were sent into software */
+	u32 functions;
+	u64 functions_ns; /* that it stood for that */
 	u64 began, ended, stopped_at, resumed_at; /* ns */
 	u64 not_before; /* ns: rate limit; the next try to get an answer */
 	u64 sent, received; /* by links that are closed */
@@ -58,6 +61,7 @@ struct mig_recv {
 	struct mig_machine machine;
 	u8 id[MIG_NONCE_LEN];
 	char name[CONFIG_NAME_LEN]; /* that it will have */
+	bool arrived; /* it runs here; its functions are yet to go into hardware */
 	u64 began; /* ns */
 };
 
@@ -85,6 +89,14 @@ int MUST_CHECK mig_connect(const struct mig_request *rq, struct vm *vm, struct m
 /** mig_send_at(), mig_recv_at() - slot i of MIG_MOVES, in use or not; NULL: no more. */
 struct mig_send *mig_send_at(u32 i);
 struct mig_recv *mig_recv_at(u32 i);
+
+/**
+ * mig_functions_aside() - vm's functions into software before it is copied; *ns (if not NULL): how
+ * long it stood. Returns how many, or -E..., all being as before. mig_functions_back() - as its
+ * configuration wants them. vm is running or paused, else nothing happens. Control context.
+ */
+int MUST_CHECK mig_functions_aside(struct vm *vm, u64 *ns, char *why, size_t why_size);
+void mig_functions_back(struct vm *vm);
 
 /** mig_wake() - there is work; any context. */
 void mig_wake(void *ctx);

@@ -23,6 +23,19 @@ struct mig_request {
 	u64 cancel_at;		/* cancel as soon as so many bytes are sent; 0: not */
 };
 
+/* Functions in hardware that can go on in software while their VM moves: their driver's part. */
+struct mig_functions {
+	/* due() - would move() change something? */
+	bool (*due)(const struct vm *vm, bool aside);
+	/* move() - aside: all into software, or none, and why says what hinders. Else: those that
+	 * the VM's configuration wants in hardware go there if it can be had; the log says what
+	 * stays. Returns how many went, -E.... All vCPUs parked. */
+	int (*move)(struct vm *vm, bool aside, char *why, size_t why_size);
+};
+
+/** mig_register_functions() - once at boot; f stays the caller's. */
+void mig_register_functions(const struct mig_functions *f);
+
 /** mig_init() - once at boot, after sched_init(). */
 int MUST_CHECK mig_init(void);
 

@@ -16,8 +16,10 @@ static void add_net(struct text *t, u32 i, const struct config_net *n)
 
 	text_add(t, "net%u = %s mac=%02x:%02x:%02x:%02x:%02x:%02x", i,
 		 n->kind == CONFIG_NET_PV ? "pv" : "vf", m[0], m[1], m[2], m[3], m[4], m[5]);
-	if (n->kind == CONFIG_NET_VF)
-		text_add(t, " twin=yes"); /* the other host has NICs of its own */
+	if (n->kind == CONFIG_NET_VF && n->twin)
+		text_add(t, " twin=yes");
+	else if (n->kind == CONFIG_NET_VF)
+		text_add(t, " nic=%s", n->nic);
 	if (n->vlan)
 		text_add(t, " vlan=%u", n->vlan);
 	if (n->rate_bps)
@@ -29,10 +31,24 @@ static void add_net(struct text *t, u32 i, const struct config_net *n)
 	text_add(t, "%s\n", n->no_packed ? " packed=no" : "");
 }
 
+/* A section that names NICs is good with theirs only; the receiver has its own of these names. */
+static void add_nics(struct text *t, const struct config_vm *c)
+{
+	for (u32 i = 0; i < CONFIG_NETS; i++) {
+		u32 k = 0;
+
+		while (k < i && (c->net[k].twin || strcmp(c->net[k].nic, c->net[i].nic) != 0))
+			k++;
+		if (k == i && c->net[i].nic[0] && !c->net[i].twin)
+			text_add(t, "[nic %s]\nmatch = 8086:10c9\nvfs = 1\n", c->net[i].nic);
+	}
+}
+
 void mig_config_text(const struct config_vm *c, struct text *t)
 {
 	const char *quote = "\""; /* keeps '#', and blanks at the ends */
 
+	add_nics(t, c);
 	text_add(t, "[vm %s]\nmemory = %lu\ncpus = %u\nweight = %u\ncpu = %s\nkernel = %s\n",
 		 c->name, c->memory, c->cpus, c->weight, c->cpu, c->kernel);
 	if (c->initrd[0])
@@ -51,16 +67,14 @@ void mig_config_text(const struct config_vm *c, struct text *t)
 
 const char *mig_config_bound(const struct config_vm *c)
 {
-	bool vf = false, disk = false;
+	bool disk = false;
 
-	for (u32 i = 0; i < CONFIG_NETS; i++)
-		vf |= c->net[i].kind == CONFIG_NET_VF && !c->net[i].twin;
 	for (u32 i = 0; i < CONFIG_DISKS; i++)
 		disk |= c->disk[i].kind != CONFIG_DISK_NONE;
-	return c->courier     ? "serves its host" :
-	       disk	      ? "has a disk of its host's" :
-	       vf || c->npci ? "has a function of its host's" :
-				NULL;
+	return c->courier ? "serves its host" :
+	       disk	  ? "has a disk of its host's" :
+	       c->npci	  ? "has a function of its host's" :
+			    NULL;
 }
 
 /* ---- the host -------------------------------------------------------------------------- */

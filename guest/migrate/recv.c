@@ -55,10 +55,15 @@ static void throw_away(struct mig_recv *r)
 	r->vm = NULL;
 }
 
+/* Its functions go into hardware when the source has nothing of it any more, or is silent. */
 static void hang_up(struct mig_recv *r)
 {
+	struct vm *vm = r->arrived ? vm_find(r->name) : NULL;
+
 	mig_link_close(&r->link);
-	r->used = false;
+	r->used = r->arrived = false;
+	if (vm && !vm->migrating)
+		mig_functions_back(vm);
 }
 
 void mig_recv_drop(struct mig_recv *r, const char *why)
@@ -159,6 +164,7 @@ static void go(struct mig_recv *r, const struct mig_note *n)
 		 (time_ns() - r->began) / 1000000, r->link.received >> 20);
 	r->vm->migrating = false;
 	r->vm = NULL;
+	r->arrived = true;
 }
 
 static void note(struct mig_recv *r, const struct mig_note *n)

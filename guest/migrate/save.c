@@ -5,6 +5,7 @@
 #include "guest/migrate/save.h"
 
 #include "guest/migrate/machine_state.h"
+#include "guest/migrate/mig_priv.h"
 #include "guest/migrate/pages.h"
 #include "guest/vm/vm.h"
 #include "kernel/base/err.h"
@@ -78,6 +79,7 @@ static void save_over(bool complete)
 		return;
 	mig_pages_stop(&f.pages);
 	vm->migrating = false;
+	mig_functions_back(vm);
 	f.vm = NULL;
 	f.phase = OVER;
 	if (complete)
@@ -157,6 +159,9 @@ static int run_save(struct ctl_out *out, const struct ctl_args *args)
 		rc = vm_pause(vm, why, sizeof(why));
 	if (rc)
 		goto out_end;
+	rc = mig_functions_aside(vm, NULL, why, sizeof(why));
+	if (rc < 0)
+		goto out_resume;
 	rc = mig_pages_start(&f.pages, vm, why, sizeof(why));
 	if (rc)
 		goto out_resume;
@@ -164,6 +169,7 @@ static int run_save(struct ctl_out *out, const struct ctl_args *args)
 	vm->migrating = true;
 	return 0;
 out_resume:
+	mig_functions_back(vm);
 	if (f.was_running && vm_resume(vm, why, sizeof(why)))
 		log_err("%s", why);
 out_end:
@@ -240,6 +246,7 @@ static int finish(char *why, size_t why_size)
 	if (rc)
 		return rc;
 	log_info("vm %s: restored: %lu KiB", f.vm->name, f.in.sum.bytes >> 10);
+	mig_functions_back(f.vm);
 	answer(0, "");
 	return 0;
 }

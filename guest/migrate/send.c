@@ -61,6 +61,8 @@ static void stay(struct mig_send *s, const char *why)
 	s->vm->migrating = false;
 	end_logging(s);
 	go_on(s);
+	if (s->aside)
+		mig_functions_back(s->vm);
 	log_warn("vm %s: not moved to %s, goes on here: %s", s->name, s->rq.host, s->why);
 	hang_up(s);
 	over(s, MIG_PHASE_FAILED);
@@ -118,7 +120,14 @@ static u64 hello(struct mig_send *s, const struct mig_note *n)
 static u64 accepted(struct mig_send *s)
 {
 	char why[MIG_WHY];
+	int rc;
 
+	/* What a function in hardware writes nobody sees: from here on there is none. */
+	s->aside = true;
+	rc = mig_functions_aside(s->vm, &s->functions_ns, why, sizeof(why));
+	if (rc < 0)
+		return fail(s, why);
+	s->functions = (u32)rc;
 	if (mig_pages_start(&s->pages, s->vm, why, sizeof(why)))
 		return fail(s, why);
 	s->logging = true;

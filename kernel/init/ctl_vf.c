@@ -32,6 +32,7 @@ static const struct ctl_column vf_columns[] = {
 	{ "rx_packets", "received", -10 },
 	{ "rx_bytes", "bytes", -10 },
 	{ "messages", "mails", -6 },
+	{ "wants", "wants", 8 },
 };
 
 static const struct ctl_column fn_columns[] = {
@@ -60,6 +61,7 @@ static void show_vf(struct ctl_out *out, const struct igb_vf_stat *s)
 	ctl_cell_num(out, s->rx_packets);
 	ctl_cell_num(out, s->rx_bytes);
 	ctl_cell_num(out, s->messages);
+	ctl_cell(out, "%s", s->wants ? s->wants : "-");
 }
 
 static void show_functions(struct ctl_out *out)

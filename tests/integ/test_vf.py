@@ -10,9 +10,10 @@ import struct
 import threading
 import time
 
-from lib import guests, paths, pcap
+from lib import guests, lab, paths, pcap
 from lib.ctl import CtlError
 from lib.registry import test
+from lib.stream import TIME_SCALE
 
 NEEDS = ("godwit.elf", "guest/vmlinuz-stock", "guest/initrd-assign.img")
 NIC = "[nic lan0]\nmatch = 8086:10c9\nvfs = 7\nuplink = yes\n"
@@ -388,32 +389,44 @@ def twin_and_back(t):
     check_wire(m)
 
 
-def move(m, name):
-    """From the host to itself."""
-    m.ctl.request(f"migrate {name} local")
-    row = None
-    while not row or row["phase"] not in ("done", "failed"):
-        time.sleep(0.05)
-        rows = m.ctl.request(f"migrate-status {name}")
-        row = max((r for r in rows if r.get("direction") == "out"), key=lambda r: int(r["number"]))
-    assert row["phase"] == "done", row
-    return int(row["downtime_us"])
+def move(m, name, options="", phase="done"):
+    """From the host to itself: the row of the move."""
+    row = lab.move(m, name, "local", options)
+    assert row["phase"] == phase, row
+    return row
+
+
+def at(m, name, nic):
+    """Until the VF of a VM is at this NIC, or its twin."""
+    end = time.monotonic() + 30 * TIME_SCALE
+    while (rows := [r for r in m.ctl.request("vf list")
+                    if r.get("row") == "vf" and r["vm"] == name])[0]["nic"] != nic:
+        assert time.monotonic() < end, rows
+        time.sleep(0.1)
+    return rows[0]
 
 
 @test(timeout=300, needs=NEEDS, cores=2)
 def twin_moves(t):
-    """A guest with a VF moves, under igbvf: hardware, twin, two moves, hardware; a stream of pings
-    and a transfer go on, nothing in its log, its counters never go down."""
+    """A guest with a VF moves, under igbvf, from hardware to hardware, by its twin; then one that
+    is its twin by choice; a stream of pings and a transfer go on, nothing in its log, its counters
+    never go down. A cancelled move leaves it in hardware."""
     m = machine(t, section(1, "vf nic=lan0"), section(2, "pv"))
     try:
         up(m, 2)
         carrier(m, 1)
         ping(m, 1, 2)
-        refused(m, "ENOTSUP", "migrate g1 local")
         before = counted(m, 1)
-        m.ctl.request("vf twin g1 net0")
         on(m, 2, "sh /tests/traffic.sh 10.0.0.1 >/tmp/traffic & true")
-        stood = [move(m, "g1") for _ in range(2)]
+        stood = []
+        for options, phase in (("", "done"), ("cancel=4000000", "failed"), ("", "done")):
+            row = move(m, "g1", options, phase)
+            assert row["functions"] == "1", row
+            stood.append((row["functions_us"], row["downtime_us"]))
+            at(m, "g1", "lan0")
+        m.ctl.request("vf twin g1 net0")
+        assert move(m, "g1")["functions"] == "0"
+        assert at(m, "g1", "twin")["wants"] == "-"
         m.ctl.request("vf direct g1 net0")
         ping(m, 1, 2)
         ping(m, 1, OUTSIDE)

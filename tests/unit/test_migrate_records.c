@@ -33,9 +33,6 @@ TEST(config)
 	struct text t = text_make(out, sizeof(out));
 
 	CHECK_EQ(config_parse("f", text, strlen(text), &c, no_error, NULL), 0);
-	/* A VF goes as its twin, which needs none of this host's NICs. */
-	c.vm[0].net[2].nic[0] = 0;
-	c.vm[0].net[2].twin = true;
 	mig_config_text(&c.vm[0], &t);
 	CHECK(!t.full);
 	CHECK_EQ(config_parse("g", out, t.len, &d, no_error, NULL), 0);
@@ -49,7 +46,14 @@ TEST(config)
 	CHECK(d.vm[0].net[0].vlan == 9 && d.vm[0].net[0].rate_bps == 3000000);
 	CHECK(d.vm[0].net[0].queues == 2 && d.vm[0].net[0].mtu == 900 && d.vm[0].net[0].no_packed);
 	CHECK(memcmp(d.vm[0].net[0].mac, c.vm[0].net[0].mac, 6) == 0);
-	CHECK(d.vm[0].net[2].kind == CONFIG_NET_VF && d.vm[0].net[2].twin);
+	CHECK(d.vm[0].net[2].kind == CONFIG_NET_VF && !d.vm[0].net[2].twin);
+	CHECK_STR(d.vm[0].net[2].nic, "n");
+	/* A twin that is one by choice needs none of anybody's NICs. */
+	c.vm[0].net[2].twin = true;
+	t = text_make(out, sizeof(out));
+	mig_config_text(&c.vm[0], &t);
+	CHECK_EQ(config_parse("g", out, t.len, &d, no_error, NULL), 0);
+	CHECK(d.vm[0].net[2].twin && !d.vm[0].net[2].nic[0]);
 	CHECK_EQ(d.vm[0].net[2].rate_bps, 5000000);
 }
 
@@ -71,9 +75,8 @@ TEST(quotes)
 TEST(bound)
 {
 	static const char *const keys[] = {
-		"net0 = vf nic=n mac=52:54:00:00:00:02\n", "pci = 00:1f.0\n",
-		"disk0 = module=d\n", "role = courier\nip = 10.0.0.1/24\npsk = p\n"
-				      "net0 = pv mac=52:54:00:00:00:02\n",
+		"pci = 00:1f.0\n", "disk0 = module=d\n",
+		"role = courier\nip = 10.0.0.1/24\npsk = p\nnet0 = pv mac=52:54:00:00:00:02\n",
 	};
 	char text[300];
 
@@ -81,7 +84,7 @@ TEST(bound)
 		snprintf(text, sizeof(text),
 			 "[nic n]\nmatch = 8086:10c9\nvfs = 2\n[vm q]\nmemory = 4M\nkernel = k\n%s",
 			 i < ARRAY_SIZE(keys) ? keys[i]
-					      : "net0 = vf twin=yes mac=52:54:00:00:00:02\n");
+					      : "net0 = vf nic=n mac=52:54:00:00:00:02\n");
 		CHECK_EQ(config_parse("f", text, strlen(text), &c, no_error, NULL), 0);
 		CHECK_EQ(mig_config_bound(&c.vm[0]) != NULL, i < ARRAY_SIZE(keys));
 	}

@@ -256,23 +256,25 @@ int igb_guest_add(struct vm *vm, u8 index, char *why, size_t why_size)
 {
 	const struct config_net *net = &vm->config->net[index];
 	struct igb *g = nics_find(net->nic);
+	/* Who comes by a stream goes on as the twin, and then into hardware. */
+	bool twin = net->twin || vm->state == VM_INCOMING;
 	struct igb_guest *v = NULL;
 	char text[120] = "";
 	int rc = -ENODEV;
 	u8 n = 0;
 
-	if (!g && !net->twin)
+	if (!g && !twin)
 		str_copy(text, sizeof(text), "that NIC does not run");
-	else if (!net->twin && !g->vfs)
+	else if (!twin && !g->vfs)
 		str_copy(text, sizeof(text), "that NIC has no VFs here: the log says why");
-	else if (!net->twin && !igb_guest_free(g, &n))
+	else if (!twin && !igb_guest_free(g, &n))
 		str_copy(text, sizeof(text), "no VF is free");
 	else
 		v = kalloc(&vm->owner, sizeof(*v));
 	if (v) {
 		v->vm = vm;
 		v->net = index;
-		v->g = net->twin ? NULL : g;
+		v->g = twin ? NULL : g;
 		v->n = n;
 		guests[vm->index][index] = v;
 		igb_twin_init(v);
@@ -322,6 +324,7 @@ void igb_guest_init(void)
 	static const struct pc_part part = { build, destroy };
 
 	pc_register_part(&part);
+	igb_move_init();
 }
 
 void igb_guests_link(struct igb *g)
@@ -380,6 +383,8 @@ bool igb_twin_stat(const struct vm *vm, u8 index, struct igb_vf_stat *out)
 	*out = (struct igb_vf_stat){ .nic = "twin" };
 	if (!v || v->g)
 		return false;
+	if (!vm->own_config.net[index].twin)
+		out->wants = vm->own_config.net[index].nic;
 	guest_stat(v, &v->soft.vf[0], out);
 	return true;
 }

@@ -38,6 +38,7 @@ void igb_guests_link(struct igb *g);
 /* One VF, for 'vf list'. */
 struct igb_vf_stat {
 	const char *nic, *vm; /* vm NULL: free */
+	const char *wants;    /* the NIC that a twin would rather be at, or NULL */
 	u8 n, net;
 	u16 bdf;
 	u8 mac[6];

@@ -55,6 +55,9 @@ void igb_twin_sync(struct igb_guest *v);
 /** igb_twin_recheck() - the guest looks at its rings. No lock held. */
 void igb_twin_recheck(struct igb_guest *v);
 
+/** igb_move_init() - VFs get out of the way of their VM's moves. Once at boot. */
+void igb_move_init(void);
+
 /** igb_guest_clean(), igb_guest_take() - a VF as hardware: stop, clear it; and its filters. */
 int MUST_CHECK igb_guest_clean(struct igb *g, u8 n);
 void igb_guest_take(struct igb *g, u8 n);
