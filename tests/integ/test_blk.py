@@ -2,16 +2,15 @@
 """Stock Linux guests with their own virtio_blk over a RAM disk and over an NVMe namespace of the
 host: filesystems, power cuts, what may only be read."""
 import hashlib
-import itertools
 import os
 import re
 
 from lib import guests, paths
 from lib.ctl import CtlError
+from lib.guests import ask
 from lib.registry import test
 
 NEEDS = ("godwit.elf", "guest/vmlinuz-stock", "guest/initrd-disk.img")
-MARKS = itertools.count(1)
 DISK_MIB = 24
 RO_BYTES = 300 * 1024 + 100         # no whole number of sectors
 RECORDS = 12
@@ -39,16 +38,6 @@ def machine(t, *sections, iommu="intel-iommu,intremap=on"):
 def section(name, *disks, cpus=2, memory="160M"):
     return guests.vm_section(name, cpus=cpus, memory=memory,
                              more="".join(f"disk{i} = {d}\n" for i, d in enumerate(disks)))
-
-
-def ask(m, command, timeout=120):
-    """A command at the attached guest's prompt: its output; it has to succeed."""
-    mark = next(MARKS)
-    m.com1.sendline(f"echo begin{mark}; {command}; echo status{mark} $?.")
-    m.com1.expect(rf"^begin{mark}\n", timeout=timeout)
-    found = m.com1.expect(rf"(?s)(.*?)^status{mark} (\d+)\.$", timeout=timeout)
-    assert found.group(2) == "0", f"{command}: {found.group(1)}"
-    return found.group(1)
 
 
 def figures(m, name):

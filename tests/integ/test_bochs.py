@@ -87,9 +87,9 @@ def linux_on_vmx(t):
 def both_ways(m):
     """Ping and TCP between the guests, the data checked."""
     for i, j in ((1, 2), (2, 1)):
-        text = pv.on(m, i, f"ping -c 5 -W 5 10.0.0.{j}", timeout=120)
+        text = guests.on(m, i, f"ping -c 5 -W 5 10.0.0.{j}", timeout=120)
         assert " 0% packet loss" in text, text
-        pv.on(m, i, f"sh /tests/net-fetch.sh 10.0.0.{j}", timeout=600)
+        guests.on(m, i, f"sh /tests/net-fetch.sh 10.0.0.{j}", timeout=600)
 
 
 @test(timeout=2400, needs=pv.NEEDS)
@@ -104,10 +104,11 @@ def linux_pair_on_vmx(t):
         m.com1.expect(r"^guest# ", timeout=60)
         guests.leave(m)
     both_ways(m)
-    pv.on(m, 2, "ping -c 20 -W 5 10.0.0.1 >/tmp/ping & sleep 1", timeout=60)
+    guests.on(m, 2, "ping -c 20 -W 5 10.0.0.1 >/tmp/ping & "
+                    "until grep -q seq= /tmp/ping; do sleep 0.1; done", timeout=300)
     move(m, "g1", timeout=600)
-    text = pv.on(m, 2, "wait; tail -n 3 /tmp/ping", timeout=300)
+    text = guests.on(m, 2, "wait; tail -n 3 /tmp/ping", timeout=300)
     assert int(re.search(r"(\d+) packets received", text).group(1)) >= 15, text
     both_ways(m)
     for i in (1, 2):
-        pv.on(m, i, "sh /tests/check-dmesg.sh")
+        guests.on(m, i, "sh /tests/check-dmesg.sh")

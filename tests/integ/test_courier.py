@@ -29,25 +29,25 @@ def linux_ports(t):
                   modules=pv.modules() | {"psk.hex": t.dir / "key"})
     guests.wait_console(m, timeout=90)
     shell(m)
-    names = pv.on(m, 1, "cat /sys/class/virtio-ports/*/name").split()
+    names = guests.on(m, 1, "cat /sys/class/virtio-ports/*/name").split()
     assert names == ["godwit.ctl", "godwit.mig"], names
-    text = pv.on(m, 1, "sh /tests/ask.sh version nonsense 'id=7 vm list'")
+    text = guests.on(m, 1, "sh /tests/ask.sh version nonsense 'id=7 vm list'")
     assert re.search(r"^version=\S+\nok\nerror ENOENT .*\nid=7\n(.*\n)*.*name=g1 .*\nok$", text.strip()), text
     # What was not sent as a whole is gone with who sent it; and many in a row.
-    pv.on(m, 1, "echo -n 'half a requ' >/dev/vport*p0")
-    text = pv.on(m, 1, "sh /tests/ask.sh version log log log >/tmp/all; head -n 2 /tmp/all; "
+    guests.on(m, 1, "echo -n 'half a requ' >/dev/vport*p0")
+    text = guests.on(m, 1, "sh /tests/ask.sh version log log log >/tmp/all; head -n 2 /tmp/all; "
                        "grep -c text= /tmp/all; tail -n 1 /tmp/all")
     assert re.fullmatch(r"version=\S+\nok\n\d{3}\nok", text.strip()), text
-    pv.on(m, 1, "sh /tests/check-dmesg.sh")
+    guests.on(m, 1, "sh /tests/check-dmesg.sh")
     m.ctl.request("vm pause g1")
     m.ctl.request("vm resume g1")
-    assert "ok" in pv.on(m, 1, "sh /tests/ask.sh version")
+    assert "ok" in guests.on(m, 1, "sh /tests/ask.sh version")
     guests.attach(m, "g1")
     m.com1.sendline("poweroff -f")
     m.com1.expect(r"g1 is off")
     m.com1.expect(r"^guest# ", timeout=guests.SHELL_S)
     guests.leave(m)
-    assert "ok" in pv.on(m, 1, "sh /tests/ask.sh version")
+    assert "ok" in guests.on(m, 1, "sh /tests/ask.sh version")
     m.ctl.request("vm stop g1")
     assert m.ctl.request("vm info g1")["state"] == "off"
 
@@ -255,14 +255,16 @@ def linux_moves(t):
             guests.attach(a, f"g{i}")
             a.com1.expect(r"^guest# ", timeout=guests.SHELL_S)
             guests.leave(a)
-        pv.on(a, 2, "ping -i 0.2 10.0.0.51 >/tmp/ping & echo $! >/tmp/pid")
+        guests.on(a, 2, "ping -i 0.2 10.0.0.51 >/tmp/ping & echo $! >/tmp/pid")
         end = lab.move(a, "g1", lab.address(1), timeout=200)
         assert end["phase"] == "done", end
         print({k: end[k] for k in ("sent", "passes", "downtime_us", "total_ms")})
-        text = pv.on(a, 2, "sleep 2; kill -INT $(cat /tmp/pid); sleep 1; tail -n 3 /tmp/ping")
+        text = guests.on(a, 2, "n=$(grep -c seq= /tmp/ping); until [ $(grep -c seq= /tmp/ping) -gt "
+                               "$((n + 5)) ]; do sleep 0.1; done; "
+                               "kill -INT $(cat /tmp/pid); wait; tail -n 3 /tmp/ping")
         sent, received = map(int, re.search(r"(\d+) packets transmitted, (\d+) packets", text).groups())
         assert received >= sent - 2, text
-        pv.on(a, 2, "ping -c 3 -W 2 10.0.0.51")
+        guests.on(a, 2, "ping -c 3 -W 2 10.0.0.51")
         b.com1.sendline("vm console g1")
         b.com1.sendline("sh /tests/check-dmesg.sh; echo $?.")
         b.com1.expect(r"^0\.$", timeout=60)

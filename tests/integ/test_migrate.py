@@ -5,7 +5,8 @@ import time
 
 from lib import guests, lab, paths
 from lib.ctl import CtlError
-from lib.pv import NEEDS, on, section, start
+from lib.guests import on
+from lib.pv import NEEDS, section, start
 from lib.registry import test
 
 BARE = ("godwit.elf", "guest-kernels/bystander.elf")

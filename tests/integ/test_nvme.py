@@ -2,17 +2,16 @@
 """An assigned NVMe controller under a stock Linux guest's own driver with each kind of IOMMU
 (test_assign.py has the default one), and refused without."""
 import hashlib
-import itertools
 import re
 
 from lib import guests, paths
 from lib.ctl import CtlError
+from lib.guests import ask
 from lib.registry import test
 
 NEEDS = ("godwit.elf", "guest/vmlinuz-stock", "guest/initrd-assign.img")
 DISK_MIB = 32
 DATA_MIB = 8
-MARKS = itertools.count(1)
 
 
 def machine(t, iommu, where, bdf, **options):
@@ -29,17 +28,6 @@ def machine(t, iommu, where, bdf, **options):
         devices=("-device", "pcie-root-port,id=rp0,chassis=1,slot=1",
                  "-drive", "if=none,id=d0,format=raw,file=disk.img",
                  "-device", f"nvme,serial=one,drive=d0,{where}"), **options)
-
-
-def ask(m, command, timeout=90):
-    """A command at the guest's prompt: its output; it has to succeed. The console shows old text
-    again when it is attached, so each command has marks of its own."""
-    mark = next(MARKS)
-    m.com1.sendline(f"echo begin{mark}; {command}; echo status{mark} $?.")
-    m.com1.expect(rf"^begin{mark}\n", timeout=timeout)
-    found = m.com1.expect(rf"(?s)(.*?)^status{mark} (\d+)\.$", timeout=timeout)
-    assert found.group(2) == "0", f"{command}: {found.group(1)}"
-    return found.group(1)
 
 
 def session(m):

@@ -7,7 +7,8 @@ import socketserver
 import threading
 
 from lib import guests
-from lib.pv import FILE_KIB, NEEDS, on, section, start
+from lib.guests import on
+from lib.pv import FILE_KIB, NEEDS, section, start
 from lib.registry import test
 
 def ping(m, i, j, size=56):

@@ -2,7 +2,6 @@
 """Stock Linux guests with a VF of the host's 82576 each, under their own igbvf: ping and TCP
 between them through the NIC's switch, to paravirtual guests, to a peer outside the machine."""
 import contextlib
-import itertools
 import os
 import re
 import socket
@@ -12,6 +11,7 @@ import time
 
 from lib import guests, lab, paths, pcap
 from lib.ctl import CtlError
+from lib.guests import on
 from lib.registry import test
 from lib.stream import TIME_SCALE
 
@@ -20,7 +20,6 @@ NIC = "[nic lan0]\nmatch = 8086:10c9\nvfs = 7\nuplink = yes\n"
 MAC = "52:54:00:00:00:0"
 FILE_KIB = 2048
 OUTSIDE = 9                     # the peer outside is 10.0.0.9
-MARKS = itertools.count(1)
 NIC_DEVICES = ("-device", "pcie-root-port,id=rp0,chassis=1,slot=1",
                "-netdev", "dgram,id=n0,local.type=unix,local.path=q.sock,"
                           "remote.type=unix,remote.path=p.sock",
@@ -129,19 +128,6 @@ def up(m, count):
         m.com1.expect(r"godwit-guest: net-up exit 0", timeout=guests.SHELL_S)
         m.com1.expect(r"^guest# ", timeout=60)
         guests.leave(m)
-
-
-def on(m, i, command, timeout=60):
-    """A command in guest number i: its output; it has to succeed. The console shows old text
-    again when it is attached, so each command has marks of its own."""
-    mark = next(MARKS)
-    guests.attach(m, f"g{i}")
-    m.com1.sendline(f"echo begin{mark}; {command}; echo status{mark} $?.")
-    m.com1.expect(rf"^begin{mark}\n", timeout=timeout)
-    found = m.com1.expect(rf"(?s)(.*?)^status{mark} (\d+)\.$", timeout=timeout)
-    guests.leave(m)
-    assert found.group(2) == "0", f"g{i}: {command}: {found.group(1)}"
-    return found.group(1)
 
 
 def carrier(m, i):

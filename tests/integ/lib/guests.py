@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Linux guests on a Godwit host: configuration, boot modules, their consoles."""
+import itertools
 import re
 import time
 
@@ -10,6 +11,7 @@ from lib.stream import TIME_SCALE
 SHELL_S = 90                        # seconds to a guest's prompt on a loaded machine
 PROMPT = r"^[a-z]> "              # of a host with a name of one letter
 ESCAPE = "\x1d"                     # Ctrl-]: leaves a guest's console
+MARKS = itertools.count(1)
 CPU_XAPIC = CPU.replace("+x2apic", "-x2apic")
 
 
@@ -55,13 +57,37 @@ def shell(m, timeout=SHELL_S):
     return found.group(1), int(found.group(2))
 
 
-def run(m, command, timeout=30):
-    """A command at the guest's prompt; (exit status, output), when the prompt is back."""
-    m.com1.sendline(f"echo begin; {command}; echo status $?.")
-    m.com1.expect(r"^begin\n", timeout=timeout)    # the echo of the typed line is behind us
-    found = m.com1.expect(r"(?s)(.*?)^status (\d+)\.$", timeout=timeout)
-    m.com1.expect(r"^guest# ", timeout=timeout)
+def answer(m, command, timeout):
+    """A command at the attached guest's prompt; (exit status, output). The console shows old text
+    again when it is attached, so each command has marks of its own."""
+    mark = next(MARKS)
+    m.com1.sendline(f"echo begin{mark}; {command}; echo status{mark} $?.")
+    m.com1.expect(rf"^begin{mark}\n", timeout=timeout)
+    found = m.com1.expect(rf"(?s)(.*?)^status{mark} (\d+)\.$", timeout=timeout)
     return int(found.group(2)), found.group(1)
+
+
+def run(m, command, timeout=30):
+    """The same, when the prompt is back."""
+    result = answer(m, command, timeout)
+    m.com1.expect(r"^guest# ", timeout=timeout)
+    return result
+
+
+def ask(m, command, timeout=120):
+    """The output of a command that has to succeed."""
+    status, text = answer(m, command, timeout)
+    assert status == 0, f"{command}: {text}"
+    return text
+
+
+def on(m, i, command, timeout=60):
+    """The same in guest gI, from the host's prompt."""
+    attach(m, f"g{i}")
+    status, text = answer(m, command, timeout)
+    leave(m)
+    assert status == 0, f"g{i}: {command}: {text}"
+    return text
 
 
 def check_clean(m):
@@ -83,12 +109,13 @@ def state_of(m, name):
 
 def run_bare(m, name, timeout=40):
     """The VM's kernel from start to power-off: no check of it may have failed."""
+    earlier = m.bare_runs.get(name, 0)      # what they said comes again
+    m.bare_runs[name] = earlier + 1
     attach(m, name)
-    time.sleep(0.3)             # what earlier runs said comes again
     at = len(m.com1.text)
-    m.com1.mark()
     m.ctl.request(f"vm start {name}")
-    m.com1.expect(r"^RESULT \d+ passed, \d+ failed", timeout=timeout)
+    for _ in range(earlier + 1):
+        m.com1.expect(r"^RESULT \d+ passed, \d+ failed", timeout=timeout)
     leave(m)
     failed = re.findall(r"^FAIL .*", m.com1.text[at:], re.M)
     assert not failed, "; ".join(failed)

@@ -31,14 +31,14 @@ def start(m):
         m.com1.expect(r"godwit-guest: net-up exit 0", timeout=guests.SHELL_S)
         m.com1.expect(r"^guest# ", timeout=60)
         guests.leave(m)
-    pv.on(m, 1, f"(moveload serve {WRITER_KIB_S} &)")
-    pv.on(m, 2, "ping -c 1 10.0.0.101")
-    pv.on(m, 2, "(moveload drive 10.0.0.101 &); (ping -i 0.1 10.0.0.101 >/tmp/ping &)")
+    guests.on(m, 1, f"(moveload serve {WRITER_KIB_S} &)")
+    guests.on(m, 2, "ping -c 1 10.0.0.101")
+    guests.on(m, 2, "(moveload drive 10.0.0.101 &); (ping -i 0.1 10.0.0.101 >/tmp/ping &)")
 
 
 def peer(m):
     """What g2 has seen so far: counters by name."""
-    text = pv.on(m, 2, "cat /tmp/moveload; grep -c seq= /tmp/ping; tail -n 1 /tmp/ping;"
+    text = guests.on(m, 2, "cat /tmp/moveload; grep -c seq= /tmp/ping; tail -n 1 /tmp/ping;"
                        " awk '/^Tcp: [0-9]/{print \"resets\", $9 + $15}' /proc/net/snmp")
     counts = {k: int(v) for k, v in re.findall(r"([a-z]+) (\d+)", text)}
     answers = int(re.search(r"^(\d+)$", text, re.M).group(1))
@@ -48,5 +48,5 @@ def peer(m):
 
 def inside(m):
     """What g1 has seen, on the host where it is: counters by name."""
-    text = pv.on(m, 1, "cat /tmp/moveload; sh /tests/check-dmesg.sh || true", timeout=120)
+    text = guests.on(m, 1, "cat /tmp/moveload; sh /tests/check-dmesg.sh || true", timeout=120)
     return {k: int(v) for k, v in re.findall(r"([a-z]+) (\d+)", text)}

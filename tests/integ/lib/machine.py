@@ -130,6 +130,7 @@ class Machine:
         self._fd = os.open(self.dir, os.O_RDONLY | os.O_DIRECTORY)
         self.com1 = self.com2 = self.ctl = self.qmp = None
         self.start_time = None
+        self.bare_runs = {}         # by VM, of lib.guests.run_bare
 
     def __enter__(self):
         return self.start()

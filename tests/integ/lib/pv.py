@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Linux guests with a paravirtual NIC each: gN has the address 10.0.0.N and serves a file."""
-import itertools
 import re
 
 from lib import guests, paths
+from lib.guests import on
 
 NEEDS = ("godwit.elf", "guest/vmlinuz-stock", "guest/initrd-virtio.img")
 FILE_KIB = 4096
-MARKS = itertools.count(1)
 MAC = "52:54:00:00:00:0"
 
 
@@ -37,19 +36,6 @@ def start(t, *sections, **options):
     m = t.machine(config=guests.host_config(*sections), modules=modules(), memory=1024, **options)
     wait(m, sum(s.startswith("[vm") for s in sections))
     return m
-
-
-def on(m, i, command, timeout=60):
-    """A command in guest number i: its output; it has to succeed. The console shows old text
-    again when it is attached, so each command has marks of its own."""
-    mark = next(MARKS)
-    guests.attach(m, f"g{i}")
-    m.com1.sendline(f"echo begin{mark}; {command}; echo status{mark} $?.")
-    m.com1.expect(rf"^begin{mark}\n", timeout=timeout)
-    found = m.com1.expect(rf"(?s)(.*?)^status{mark} (\d+)\.$", timeout=timeout)
-    guests.leave(m)
-    assert found.group(2) == "0", f"g{i}: {command}: {found.group(1)}"
-    return found.group(1)
 
 
 def exits(m):
