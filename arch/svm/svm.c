@@ -15,6 +15,8 @@
 
 #define CPUID_SVM	 0x8000000au
 #define CPUID_EXT	 0x80000001u
+#define CPUID_HYPERVISOR 0x40000000u
+#define EBX_TCG		 0x54474354u /* "TCGT", of TCGTCGTCGTCG */
 #define EXT_ECX_SVM	 BIT(2)
 #define EXT_EDX_1G	 BIT(26)
 #define EXT_EDX_RDTSCP	 BIT(27)
@@ -72,6 +74,8 @@ static int svm_probe(struct hvm_caps *caps, char *why, size_t why_size)
 	svm_features = (struct svm_features){ .next_rip = (r.edx & SVM_EDX_NRIPS) != 0,
 					      .decode_assist = (r.edx & SVM_EDX_DECODE) != 0,
 					      .pause_filter = (r.edx & SVM_EDX_PAUSE) != 0,
+					      .sticky_inject = cpuid(CPUID_HYPERVISOR, 0).ebx ==
+							       EBX_TCG,
 					      .asids = r.ebx };
 	*caps = (struct hvm_caps){ .name = "svm", .vendor_amd = true, .feature = features,
 				   .features = ARRAY_SIZE(features) };
@@ -259,8 +263,10 @@ static HOT void svm_run(struct hvm_vcpu *v, struct hvm_regs *regs, const u32 *ki
 		x->code = HVM_EXIT_HOST;
 		return;
 	}
-	c->event_inj = v->event;
-	v->event = 0;
+	c->event_inj = 0;
+	v->soft = 0;
+	if (unlikely(v->event))
+		svm_event_entry(v);
 	if (unlikely(v->nmi))
 		svm_nmi_entry(v);
 	svm_enter(v->vmcb_pa, regs, s->host_vmcb);

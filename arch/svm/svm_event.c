@@ -5,9 +5,11 @@
  */
 #include "arch/svm/svm_priv.h"
 #include "arch/x86/fpu.h"
+#include "arch/x86/lapic.h"
 #include "kernel/base/bits.h"
 #include "kernel/base/err.h"
 #include "kernel/base/str.h"
+#include "kernel/core/irq.h"
 
 #define RFLAGS_TF BIT(8)
 #define RFLAGS_IF BIT(9)
@@ -80,6 +82,31 @@ void svm_shadow_clear(struct hvm_vcpu *v)
 	v->vmcb->int_state &= ~SVM_SHADOW;
 }
 
+/*
+ * QEMU's emulation remembers the vector of an injected interrupt after its delivery, until the
+ * next exception, interrupt or exit of that CPU; when anything else stops the CPU's thread
+ * meanwhile, it delivers the vector once more, whatever the guest is at by then. Injected software
+ * interrupts are forgotten at once. They differ in nothing but the check of the gate's privilege
+ * level, which never fails at CPL 0. At other levels an interrupt of the host is made to wait, so
+ * that the exit comes before the handler's first instruction.
+ */
+void svm_event_entry(struct hvm_vcpu *v)
+{
+	struct vmcb *c = v->vmcb;
+
+	c->event_inj = v->event;
+	v->event = 0;
+	if (!svm_features.sticky_inject || field_get(c->event_inj, 10, 8) != HVM_EVENT_INTR)
+		return;
+	if (c->cpl) {
+		lapic_send_ipi(lapic_id(), IRQ_VECTOR_KICK);
+		return;
+	}
+	v->soft = c->event_inj;
+	v->soft_rip = c->rip;
+	c->event_inj |= SVM_EV_TYPE(HVM_EVENT_SOFT_INT);
+}
+
 void svm_nmi_entry(struct hvm_vcpu *v)
 {
 	if (v->nmi & SVM_NMI_STEP)
@@ -110,6 +137,9 @@ void svm_event_exit(struct hvm_vcpu *v, struct hvm_exit *x, struct hvm_regs *reg
 
 	if (again)
 		v->event = again;
+	else if (v->soft && v->vmcb->rip == v->soft_rip &&
+		 v->vmcb->exit_int_info == (v->soft | SVM_EV_TYPE(HVM_EVENT_SOFT_INT)))
+		v->event = v->soft;
 	else if (v->vmcb->event_inj & SVM_EV_VALID)
 		v->event = v->vmcb->event_inj; /* the exit came before the delivery */
 	if (v->nmi & SVM_NMI_STEP) {

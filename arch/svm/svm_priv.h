@@ -35,6 +35,8 @@ struct hvm_vcpu {
 	u32 id;
 	u64 generation;	  /* of the ASID in the VMCB; 0: none */
 	u64 event;	  /* to go into EVENTINJ at the next entry, 0: none */
+	u64 soft;	  /* the interrupt that went in at this entry as a software interrupt */
+	u64 soft_rip;	  /* where the guest was then */
 	u8 nmi;		  /* SVM_NMI_*; 0 nearly always */
 	bool loaded;
 	u8 saved_tf;	  /* guest's own TF while single-stepping */
@@ -80,6 +82,8 @@ u32 *svm_apic_page(struct hvm_vcpu *v);
 void svm_shadow_clear(struct hvm_vcpu *v);
 void svm_get_state(struct hvm_vcpu *v, struct hvm_state *out);
 int svm_set_state(struct hvm_vcpu *v, const struct hvm_state *in);
+/* svm_event_entry() - before VMRUN, when v->event is not 0: into EVENTINJ with it. */
+void svm_event_entry(struct hvm_vcpu *v);
 /* svm_nmi_entry() - before VMRUN, when v->nmi is not 0. */
 void svm_nmi_entry(struct hvm_vcpu *v);
 /* svm_event_exit() - after a VMRUN that left an event undelivered, or when v->nmi is not 0. */

@@ -6,7 +6,7 @@ import random
 import re
 import time
 
-from lib import paths
+from lib import guests, paths
 from lib.ctl import CtlError
 from lib.registry import test
 
@@ -170,6 +170,19 @@ def console_echo(t):
     check_result(m.com1, timeout=30)
     m.com1.send(LEAVE)
     wait_off(m)
+
+
+@test(timeout=200, needs=("godwit.elf", "guest-kernels/event_once.elf", "guest-kernels/bystander.elf"))
+def event_once_halted(t):
+    """Each interrupt exactly once, while the emulator stops its processors over and over: it
+    delivers what an entry injected a second time when it is stopped at the wrong moment."""
+    m = t.machine(config=config(Line("event_once", 2, "16M", "pass", ["svm"], ["rounds=3000"])),
+                  modules=guests.bare_kernels("event_once", "bystander"), smp=2)
+    m.com1.expect("Type help", timeout=30)
+    m.ctl.request("vm start t")
+    m.com1.sendline("vm console t")
+    guests.halt_often(m, r"^RESULT|^FAIL|stopped:")
+    check_result(m.com1, timeout=20)
 
 
 def register(line):

@@ -87,3 +87,14 @@ def reboot(t):
     m.com1.sendline("reboot -f")
     guests.shell(m)
     guests.check_clean(m)
+
+
+@test(timeout=240, needs=guests.needs(), cores=2)
+def halted(t):
+    """As guest.event_once_halted, most interrupts into user code."""
+    m = to_shell(t)
+    spin = "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; echo spun"
+    m.com1.sendline(f"({spin}) & ({spin}) & wait; echo all; echo done")
+    guests.halt_often(m, "^done")
+    m.com1.expect("^guest# ")
+    guests.check_clean(m)

@@ -96,6 +96,17 @@ def check_clean(m):
     assert status == 0, text
 
 
+def halt_often(m, pattern):
+    """Stops and continues the emulator's processors, wherever they are, until the console has a line like pattern."""
+    m.com1.mark()
+    at, times = len(m.com1.text), 0
+    while not re.search(pattern, m.com1.text[at:], re.M):
+        m.qmp.command("stop")
+        m.qmp.command("cont")
+        times += 1
+    assert times > 100, f"{times} stops only"
+
+
 # ---- bare kernels ----------------------------------------------------------------------------
 
 def bare_kernels(*names):
