@@ -45,6 +45,7 @@ EDGE_SRCS += devices/pci/assign_mmio.c
 EDGE_SRCS += devices/sriov/igb/igb_guest.c
 EDGE_SRCS += devices/sriov/igb/igb_twin.c
 EDGE_SRCS += devices/sriov/igb/igb_move.c
+EDGE_SRCS += devices/sriov/igb/igb_switch.c
 EDGE_SRCS += devices/sriov/uplink.c
 EDGE_SRCS += devices/pci/assign_dma.c
 EDGE_SRCS += devices/pci/assign_pci.c

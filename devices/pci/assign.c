@@ -22,6 +22,7 @@
 #include "kernel/core/log.h"
 #include "kernel/core/pci.h"
 #include "kernel/core/percpu.h"
+#include "kernel/core/timer.h"
 
 struct vm_part {
 	struct iommu_domain *domain;
@@ -37,10 +38,8 @@ static struct vm_part *part_of(const struct vm *vm)
 	return &part[vm->index];
 }
 
-static void physical_command(const struct assigned *a, u32 clear, u32 set)
+static void physical_command(u16 bdf, u32 clear, u32 set)
 {
-	u16 bdf = a->v.info.bdf;
-
 	pci_write(bdf, PCI_COMMAND, 2, (pci_read(bdf, PCI_COMMAND, 2) & ~clear) | set);
 }
 
@@ -149,23 +148,26 @@ static void on_raise(void *ctx, u16 vector, u64 address, u32 data)
 
 static void on_master(void *ctx, bool on)
 {
-	if (((struct assigned *)ctx)->backed)
-		physical_command(ctx, on ? 0 : PCI_COMMAND_MASTER, on ? PCI_COMMAND_MASTER : 0);
+	struct assigned *a = ctx;
+
+	if (a->backed)
+		physical_command(a->v.info.bdf, on ? 0 : PCI_COMMAND_MASTER,
+				 on ? PCI_COMMAND_MASTER : 0);
 }
 
 /* Its registers are decoded again afterwards, as the guest's view is our affair. */
-static int reset_physical(struct assigned *a)
+static int reset_physical(const struct assign_info *info)
 {
-	int rc = pci_reset_function(pci_cfg_host(), &host_delay, a->v.info.bdf, &a->v.info.caps);
+	int rc = pci_reset_function(pci_cfg_host(), &host_delay, info->bdf, &info->caps);
 
 	if (!rc)
-		physical_command(a, PCI_COMMAND_MASTER, PCI_COMMAND_MEMORY);
+		physical_command(info->bdf, PCI_COMMAND_MASTER, PCI_COMMAND_MEMORY);
 	return rc;
 }
 
 static int reset_function(struct assigned *a)
 {
-	int rc = a->backed ? reset_physical(a) : 0;
+	int rc = a->backed ? reset_physical(&a->v.info) : 0;
 
 	if (!rc && a->ops && a->ops->reset)
 		a->ops->reset(a->ctx);
@@ -277,10 +279,11 @@ static int get_domain(struct vm *vm, char *why, size_t why_size)
 	return rc;
 }
 
-/* Into the VM's domain, clean and silent. */
-static int attach(struct assigned *a, char *why, size_t why_size)
+/* Into the VM's domain, silent. reset: nobody knows what it did before. */
+static int attach(struct assigned *a, const struct assign_info *info, bool reset, char *why,
+		  size_t why_size)
 {
-	u16 bdf = a->v.info.bdf;
+	u16 bdf = info->bdf;
 	int rc = iommu_check(bdf, why, why_size);
 
 	if (!rc && iommu_domain_of(bdf)) {
@@ -291,8 +294,8 @@ static int attach(struct assigned *a, char *why, size_t why_size)
 		rc = get_domain(a->vm, why, why_size);
 	if (rc)
 		return rc;
-	physical_command(a, PCI_COMMAND_MASTER, PCI_COMMAND_MEMORY | PCI_COMMAND_INTX_OFF);
-	rc = reset_physical(a);
+	physical_command(bdf, PCI_COMMAND_MASTER, PCI_COMMAND_MEMORY | PCI_COMMAND_INTX_OFF);
+	rc = reset ? reset_physical(info) : 0;
 	if (rc) {
 		fmt_snprintf(why, why_size, BDF_FMT " cannot be reset: %s", BDF_ARGS(bdf),
 			     err_name(rc));
@@ -302,7 +305,6 @@ static int attach(struct assigned *a, char *why, size_t why_size)
 	if (rc)
 		fmt_snprintf(why, why_size, BDF_FMT " cannot be attached: %s", BDF_ARGS(bdf),
 			     err_name(rc));
-	a->backed = !rc;
 	return rc;
 }
 
@@ -342,9 +344,9 @@ static void detach(struct assigned *a)
 	if (!a->backed)
 		return;
 	a->backed = false;
-	physical_command(a, PCI_COMMAND_MASTER, 0);
+	physical_command(bdf, PCI_COMMAND_MASTER, 0);
 	close_irqs(a);
-	rc = reset_physical(a);
+	rc = reset_physical(&a->v.info);
 	if (rc)
 		log_err(BDF_FMT ": did not come back from its reset: %s", BDF_ARGS(bdf),
 			err_name(rc));
@@ -372,7 +374,8 @@ int assign_add(struct vm *vm, const struct assign_request *r, char *why, size_t 
 	rc = build_virtual(a, r);
 	if (rc)
 		goto out_free;
-	rc = r->unbacked ? 0 : attach(a, why, why_size);
+	rc = r->unbacked ? 0 : attach(a, &r->info, true, why, why_size);
+	a->backed = !rc && !r->unbacked;
 	if (!rc && r->ops && r->ops->reset)
 		r->ops->reset(r->ctx);
 	if (rc)
@@ -445,10 +448,40 @@ void assign_close(struct assigned *a)
 	vassign_trap_all(&a->v, true);
 }
 
-void assign_cut(struct assigned *a)
+void assign_cut(struct assigned *a, struct assign_left *left)
 {
-	detach(a);
+	u16 bdf = a->v.info.bdf;
+	int rc;
+
+	spin_lock(&a->vm->lock);
+	a->backed = false;
+	close_irqs(a);
+	spin_unlock(&a->vm->lock);
+	*left = (struct assign_left){ .bdf = bdf, .caps = a->v.info.caps };
+	left->rc = pci_reset_begin(pci_cfg_host(), &host_delay, bdf, &left->caps, &left->saved);
+	left->ready = tsc_read() + ns_to_tsc(PCI_RESET_SETTLE_US * 1000ull);
+	rc = iommu_detach(bdf);
+	if (rc)
+		log_err(BDF_FMT ": detaching: %s", BDF_ARGS(bdf), err_name(rc));
 	drop_unused_domain(a->vm);
+}
+
+int assign_left_end(struct assign_left *left)
+{
+	int rc = left->rc;
+
+	if (!left->bdf)
+		return 0;
+	if (tsc_read() < left->ready)
+		return -EBUSY;
+	if (!rc)
+		rc = pci_reset_end(pci_cfg_host(), &host_delay, left->bdf, &left->caps,
+				   &left->saved);
+	if (rc)
+		log_err(BDF_FMT ": did not come back from its reset: %s", BDF_ARGS(left->bdf),
+			err_name(rc));
+	left->bdf = 0;
+	return rc;
 }
 
 /* Shaped like the one that the guest has seen? */
@@ -465,22 +498,23 @@ static bool same_shape(const struct assign_info *a, const struct assign_info *b)
 
 int assign_back(struct assigned *a, const struct assign_info *info, char *why, size_t why_size)
 {
-	const struct assign_info before = a->v.info;
 	int rc;
 
-	if (!same_shape(&before, info)) {
+	if (!same_shape(&a->v.info, info)) {
 		fmt_snprintf(why, why_size, "it is of another kind");
 		return -ENOTSUP;
 	}
-	a->v.info = *info;
-	rc = attach(a, why, why_size);
+	rc = attach(a, info, false, why, why_size);
 	if (rc) {
-		a->v.info = before;
 		drop_unused_domain(a->vm);
 		return rc;
 	}
+	spin_lock(&a->vm->lock);
+	a->v.info = *info;
+	a->backed = true;
 	on_master(a, a->v.mastering);
 	on_irq_mode(a, a->v.mode);
+	spin_unlock(&a->vm->lock);
 	return 0;
 }
 

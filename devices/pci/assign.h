@@ -12,6 +12,7 @@
 #include "guest/vm/vdev.h"
 #include "kernel/base/compiler.h"
 #include "kernel/base/types.h"
+#include "kernel/core/pci_reset.h"
 
 struct vm;
 struct assigned;
@@ -54,18 +55,36 @@ int MUST_CHECK assign_add(struct vm *vm, const struct assign_request *r, char *w
 /** assign_remove() - take it away: stopped, cleaned, detached, freed. All vCPUs parked. */
 void assign_remove(struct assigned *a);
 
+/* A function that assign_cut() has begun to reset. bdf 0: none. */
+struct assign_left {
+	u16 bdf;
+	struct pci_reset_caps caps;
+	struct pci_saved saved;
+	u64 ready; /* host TSC */
+	int rc;
+};
+
 /**
  * assign_cut(), assign_back() - the physical function goes, another one of the same kind comes,
  * while the guest keeps its virtual one: registers, BARs and interrupts stay as they are. Without
- * one mmio() answers for all pages; assign_back() leaves them trapped: assign_open() ends that. The
- * new function is reset first. Returns as assign_add(). All vCPUs parked.
+ * one mmio() answers for all pages. The guest may run: its pages are trapped, since assign_close()
+ * with all vCPUs parked, until assign_open(), the same. Locks: none held.
+ *
+ * cut(): the function's DMA has ended; it is detached, and its reset begins; *left is for
+ * assign_left_end(). back(): info's function was reset since its last owner. Returns as
+ * assign_add().
  */
-void assign_cut(struct assigned *a);
+void assign_cut(struct assigned *a, struct assign_left *left);
 int MUST_CHECK assign_back(struct assigned *a, const struct assign_info *info, char *why,
 			   size_t why_size);
-void assign_open(struct assigned *a);
-/** assign_close() - trap all pages, before assign_cut(). */
 void assign_close(struct assigned *a);
+void assign_open(struct assigned *a);
+
+/**
+ * assign_left_end() - put its configuration back. 0, also when there is nothing to do; -EBUSY: not
+ * yet, at most PCI_RESET_SETTLE_US; -ENOTSUP, -ETIMEDOUT: it must not be used any more.
+ */
+int MUST_CHECK assign_left_end(struct assign_left *left);
 
 /** assign_raise_soon() - as assign_raise() for each bit. Context: any, no lock needed. */
 void assign_raise_soon(struct assigned *a, u32 vectors);

@@ -15,26 +15,25 @@
 #define ETHERNET_MTU 1500u
 
 static u32 port;
-static struct vswitch *in; /* locked: only while a burst is received */
 
 /* ---- from the NIC: softirq, no lock held ----------------------------------------------- */
 
 static void rx_begin(void *ctx)
 {
 	(void)ctx;
-	in = net_lock();
+	(void)net_lock();
 }
 
 static void rx(void *ctx, struct frame *f)
 {
 	(void)ctx;
-	(void)vswitch_send(in, port, f, false, net_now()); /* a drop is counted at the port */
+	(void)vswitch_send(net_locked(), port, f, false, net_now()); /* a drop is counted at the port */
 }
 
 static void rx_end(void *ctx)
 {
 	(void)ctx;
-	vswitch_flush(in);
+	vswitch_flush(net_locked());
 	net_unlock();
 }
 

@@ -283,6 +283,21 @@ int vm_stop(struct vm *vm, char *why, size_t why_size)
 	return 0;
 }
 
+int vm_hold(struct vm *vm, char *why, size_t why_size)
+{
+	int rc = vm->state == VM_RUNNING ? park_or_say(vm, why, why_size) : 0;
+
+	if (rc)
+		unpark_all(vm);
+	return rc;
+}
+
+void vm_let_go(struct vm *vm)
+{
+	if (vm->state == VM_RUNNING)
+		unpark_all(vm);
+}
+
 void vm_quiesce(struct vm *vm)
 {
 	lock_assert_held(&vm->lock);

@@ -153,6 +153,14 @@ int MUST_CHECK vm_resume(struct vm *vm, char *why, size_t why_size);
 int MUST_CHECK vm_reset(struct vm *vm, char *why, size_t why_size);
 
 /**
+ * vm_hold(), vm_let_go() - all vCPUs stand still for a change that is over before the guest can
+ * notice: its clock and its devices run on. A VM that does not run stands still anyway: nothing
+ * happens. -ETIMEDOUT: a vCPU did not park, none stays parked. Context: control.
+ */
+int MUST_CHECK vm_hold(struct vm *vm, char *why, size_t why_size);
+void vm_let_go(struct vm *vm);
+
+/**
  * vm_receive() - OFF to INCOMING: everything is built and in power-on state, RAM is zero, no kernel
  * is loaded. vm_stop() undoes it. Context: as above.
  */

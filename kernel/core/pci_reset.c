@@ -7,7 +7,6 @@
 #include "kernel/base/err.h"
 
 #define PENDING_US   100000u /* for transactions under way */
-#define SETTLE_US    100000u /* a function may ignore accesses this long after a reset */
 #define READY_US     1000000u
 #define STEP_US	     1000u
 #define PM_SETTLE_US 10000u
@@ -143,7 +142,6 @@ static void trigger(const struct pci_cfg *c, const struct pci_delay *d, u16 bdf,
 	case PCI_RESET_NONE:
 		break;
 	}
-	d->us(d->ctx, SETTLE_US);
 }
 
 /* A VF has no vendor id of its own: any capability's id tells that the function answers. */
@@ -161,19 +159,36 @@ static bool wait_ready(const struct pci_cfg *c, const struct pci_delay *d, u16 b
 	return false;
 }
 
-int pci_reset_function(const struct pci_cfg *cfg, const struct pci_delay *delay, u16 bdf,
-		       const struct pci_reset_caps *caps)
+int pci_reset_begin(const struct pci_cfg *cfg, const struct pci_delay *delay, u16 bdf,
+		    const struct pci_reset_caps *caps, struct pci_saved *saved)
 {
 	enum pci_reset_kind kind = pci_reset_kind(cfg, bdf, caps);
-	struct pci_saved s;
 
 	if (kind == PCI_RESET_NONE)
 		return -ENOTSUP;
 	quiesce(cfg, delay, bdf, caps);
-	pci_save(cfg, bdf, caps, &s);
+	pci_save(cfg, bdf, caps, saved);
 	trigger(cfg, delay, bdf, caps, kind);
+	return 0;
+}
+
+int pci_reset_end(const struct pci_cfg *cfg, const struct pci_delay *delay, u16 bdf,
+		  const struct pci_reset_caps *caps, const struct pci_saved *saved)
+{
 	if (!wait_ready(cfg, delay, bdf, caps))
 		return -ETIMEDOUT;
-	pci_restore(cfg, bdf, caps, &s);
+	pci_restore(cfg, bdf, caps, saved);
 	return 0;
+}
+
+int pci_reset_function(const struct pci_cfg *cfg, const struct pci_delay *delay, u16 bdf,
+		       const struct pci_reset_caps *caps)
+{
+	struct pci_saved s;
+	int rc = pci_reset_begin(cfg, delay, bdf, caps, &s);
+
+	if (rc)
+		return rc;
+	delay->us(delay->ctx, PCI_RESET_SETTLE_US);
+	return pci_reset_end(cfg, delay, bdf, caps, &s);
 }

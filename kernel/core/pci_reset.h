@@ -10,6 +10,8 @@
 #include "kernel/base/types.h"
 #include "kernel/core/pci_scan.h"
 
+#define PCI_RESET_SETTLE_US 100000u /* a function may ignore accesses this long after a reset */
+
 struct pci_delay {
 	void (*us)(void *ctx, u32 us); /* wait at least that long */
 	void *ctx;
@@ -52,5 +54,15 @@ void pci_restore(const struct pci_cfg *cfg, u16 bdf, const struct pci_reset_caps
  */
 int MUST_CHECK pci_reset_function(const struct pci_cfg *cfg, const struct pci_delay *delay, u16 bdf,
 				  const struct pci_reset_caps *caps);
+
+/**
+ * pci_reset_begin(), pci_reset_end() - the same in two halves, for a caller that has other things
+ * to do in the PCI_RESET_SETTLE_US between them. begin() leaves it alone after the reset was
+ * asked for: -ENOTSUP, or 0 and *saved; end() puts the configuration back: -ETIMEDOUT.
+ */
+int MUST_CHECK pci_reset_begin(const struct pci_cfg *cfg, const struct pci_delay *delay, u16 bdf,
+			       const struct pci_reset_caps *caps, struct pci_saved *saved);
+int MUST_CHECK pci_reset_end(const struct pci_cfg *cfg, const struct pci_delay *delay, u16 bdf,
+			     const struct pci_reset_caps *caps, const struct pci_saved *saved);
 
 #endif

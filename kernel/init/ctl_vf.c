@@ -13,7 +13,6 @@
 #include "kernel/base/fmt.h"
 #include "kernel/base/str.h"
 #include "kernel/core/log.h"
-#include "kernel/core/timer.h"
 
 #define WHY 160
 
@@ -277,23 +276,11 @@ static int run_detach(struct ctl_out *out, const struct ctl_args *args)
 
 /* ---- hardware and its twin ---------------------------------------------------------------- */
 
-/* Option nic= of the request that runs. */
-static const char *wanted_nic;
-
-static int to_twin(const struct target *t, char *why)
+static int move_vf(struct ctl_out *out, bool twin, const char *nic)
 {
-	return igb_guest_twin(t->vm, t->net, why, WHY);
-}
-
-static int to_direct(const struct target *t, char *why)
-{
-	return igb_guest_direct(t->vm, t->net, wanted_nic, why, WHY);
-}
-
-static int move_vf(struct ctl_out *out, int (*change)(const struct target *t, char *why))
-{
+	struct igb_switch_stat s;
+	char why[WHY] = "";
 	struct target t;
-	u64 before = time_ns();
 	int rc = read_target(out, &t);
 
 	if (rc)
@@ -301,22 +288,26 @@ static int move_vf(struct ctl_out *out, int (*change)(const struct target *t, ch
 	if (t.function || !t.vm->machine)
 		return ctl_fail(out, -EINVAL, "%s of %s is no VF in use", ctl_arg(out, 1),
 				t.vm->name);
-	rc = change_machine(out, &t, change);
-	if (!rc)
-		ctl_num(out, "us", (time_ns() - before) / 1000);
-	return rc;
+	rc = twin ? igb_guest_twin(t.vm, t.net, why, sizeof(why))
+		  : igb_guest_direct(t.vm, t.net, nic, why, sizeof(why));
+	if (rc)
+		return ctl_fail(out, rc, "%s", why);
+	s = igb_guest_switched(t.vm, t.net);
+	ctl_num(out, "us", s.us);
+	ctl_num(out, "stopped_us", s.stopped_us);
+	ctl_num(out, "frames", s.frames);
+	return 0;
 }
 
 static int run_twin(struct ctl_out *out, const struct ctl_args *args)
 {
 	(void)args;
-	return move_vf(out, to_twin);
+	return move_vf(out, true, NULL);
 }
 
 static int run_direct(struct ctl_out *out, const struct ctl_args *args)
 {
-	wanted_nic = ctl_opt(args, "nic");
-	return move_vf(out, to_direct);
+	return move_vf(out, false, ctl_opt(args, "nic"));
 }
 
 static const struct ctl_verb verbs[] = {

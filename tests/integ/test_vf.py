@@ -354,14 +354,14 @@ def twin_and_back(t):
         ping(m, 1, 2)
         before = counted(m, 1)
         for _ in range(5):
-            print("to the twin:", m.ctl.request("vf twin g1 net0")["us"], "us")
+            print("to the twin:", m.ctl.request("vf twin g1 net0"))
             assert "twin" in [r["nic"] for r in m.ctl.request("vf list")
                               if r.get("row") == "vf" and r["vm"] == "g1"]
             ping(m, 1, 2)
             ping(m, 2, 1, 1400)
             ping(m, 1, OUTSIDE)
             fetch(m, 2, 1)
-            print("to hardware:", m.ctl.request("vf direct g1 net0")["us"], "us")
+            print("to hardware:", m.ctl.request("vf direct g1 net0"))
             ping(m, 1, 2)
             ping(m, 1, OUTSIDE)
             after = counted(m, 1)

@@ -103,6 +103,24 @@ TEST(waits_are_bounded)
 	CHECK(m.us >= 1200000 && m.us < 1400000);
 }
 
+TEST(in_two_halves)
+{
+	struct pci_reset_caps caps;
+	struct pci_saved saved;
+
+	setup();
+	pci_reset_find(&cfg, fn->bdf, &caps);
+	CHECK_EQ(pci_reset_begin(&cfg, &delay, fn->bdf, &caps, &saved), 0);
+	CHECK(was_reset && m.us < 100000);
+	CHECK_EQ(get_le32(fn->space + PCI_BAR0), 0); /* the reset's own doing */
+	CHECK_EQ(pci_reset_end(&cfg, &delay, fn->bdf, &caps, &saved), 0);
+	CHECK_EQ(get_le32(fn->space + PCI_BAR0), 0xfe800000);
+	CHECK_EQ(fn->space[PCI_COMMAND], 3);
+	comes_back = false;
+	CHECK_EQ(pci_reset_begin(&cfg, &delay, fn->bdf, &caps, &saved), 0);
+	CHECK_EQ(pci_reset_end(&cfg, &delay, fn->bdf, &caps, &saved), -ETIMEDOUT);
+}
+
 TEST(other_kinds)
 {
 	u8 *c;
@@ -126,4 +144,4 @@ TEST(other_kinds)
 }
 
 UNIT_MAIN({ "flr", flr }, { "waits_are_bounded", waits_are_bounded },
-	  { "other_kinds", other_kinds })
+	  { "in_two_halves", in_two_halves }, { "other_kinds", other_kinds })

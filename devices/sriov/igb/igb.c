@@ -119,6 +119,22 @@ static void serve_other(struct igb *g)
 		g->client.link(g->client.ctx, mbps);
 }
 
+u32 igb_serve_locked(struct igb *g)
+{
+	struct virtq_seg seg;
+	struct frame f;
+	u32 n = 0;
+
+	for (; n < IGB_RING && igb_rx_next(&g->rx, &f, &seg); n++) {
+		if (g->client.rx)
+			g->client.rx(g->client.ctx, &f);
+		igb_rx_done(&g->rx);
+	}
+	if (n)
+		reg_wr(g, IGB_RDT(g->hw.pf_pool), igb_rx_tail(&g->rx));
+	return n;
+}
+
 /* True: the budget is used up and there may be more. */
 static bool serve_rx(struct igb *g)
 {

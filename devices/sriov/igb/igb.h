@@ -7,6 +7,7 @@
 #define DEVICES_SRIOV_IGB_IGB_H
 
 #include "devices/net/netbe.h"
+#include "devices/pci/assign.h"
 #include "devices/pci/host_irq.h"
 #include "devices/sriov/igb/igb_hw.h"
 #include "devices/sriov/igb/igb_ring.h"
@@ -31,6 +32,7 @@ struct igb_guest;
 struct igb_slot {
 	struct igb_guest *guest; /* NULL: free */
 	bool lost;		 /* its queues did not stop: nobody gets it any more */
+	struct assign_left left; /* its reset, which may not be over */
 };
 
 struct igb {
@@ -71,6 +73,12 @@ int MUST_CHECK igb_start_nic(struct igb *g, const struct pci_func *f, const stru
 
 /** igb_poll() - serve what the NIC has; the softirq's work. True: there is more. */
 bool igb_poll(struct igb *g);
+
+/**
+ * igb_serve_locked() - hand what waits in the queue to the client's rx(), which is locked already.
+ * Returns how many frames. Boot CPU.
+ */
+u32 igb_serve_locked(struct igb *g);
 
 /** igb_netbe() - the uplink as the switch sees it. */
 struct netbe igb_netbe(struct igb *g);

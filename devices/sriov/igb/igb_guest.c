@@ -165,11 +165,26 @@ static void on_gone(void *ctx)
 
 /* ---- attaching ------------------------------------------------------------------------- */
 
-bool igb_guest_free(const struct igb *g, u8 *n)
+/* Is its last reset over, with or without waiting? */
+static bool came_back(struct igb_slot *s, bool wait)
 {
-	for (u8 i = 0; i < g->vfs; i++) {
-		*n = i;
-		if (!g->slot[i].guest && !g->slot[i].lost)
+	int rc = assign_left_end(&s->left);
+
+	if (rc == -EBUSY && wait) {
+		delay_us(PCI_RESET_SETTLE_US);
+		rc = assign_left_end(&s->left);
+	}
+	s->lost = rc && rc != -EBUSY;
+	return !rc;
+}
+
+bool igb_guest_free(struct igb *g, u8 *n)
+{
+	for (u32 i = 0; i < 2u * g->vfs; i++) {
+		struct igb_slot *s = &g->slot[i % g->vfs];
+
+		*n = (u8)(i % g->vfs);
+		if (!s->guest && !s->lost && came_back(s, i >= g->vfs))
 			return true;
 	}
 	return false;

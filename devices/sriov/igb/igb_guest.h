@@ -24,13 +24,22 @@ bool igb_guest_remove(struct vm *vm, u8 index);
 
 /**
  * igb_guest_twin(), igb_guest_direct() - a guest's VF goes on in software, goes on as a VF of nic
- * (NULL: any), under its driver. All vCPUs parked. Returns 0; -ENOENT (no such VF), -EBUSY (it is
- * so already), -ETIMEDOUT (a queue does not stop), errors of assign_back() and of the switch;
- * why names the reason, and then all is as before, or (a VF that does not stop) the twin has it.
+ * (NULL: any), under its driver. vm may run: it is held for some register accesses
+ * (igb_guest_switched()); paused it may be, too. Returns 0; -ENOENT (no such VF), -EBUSY (it is so
+ * already), -ETIMEDOUT (a vCPU or a queue does not stop), errors of assign_back() and of the
+ * switch; why names the reason, and then all is as before. Context: control, no lock held.
  */
 int MUST_CHECK igb_guest_twin(struct vm *vm, u8 index, char *why, size_t why_size);
 int MUST_CHECK igb_guest_direct(struct vm *vm, u8 index, const char *nic, char *why,
 				size_t why_size);
+
+/* The last one: all of it, its part in which no vCPU ran, frames that the host's queue had then. */
+struct igb_switch_stat {
+	u32 us, stopped_us, frames;
+};
+
+/** igb_guest_switched() - of that VF; zeros before the first time. Control context. */
+struct igb_switch_stat igb_guest_switched(const struct vm *vm, u8 index);
 
 /** igb_guests_link() - the link changed: tell all guests that have a VF. Softirq, no lock held. */
 void igb_guests_link(struct igb *g);

@@ -28,6 +28,7 @@ struct igb_guest {
 	struct vdev vdev; /* the state that is neither configuration space nor MSI-X */
 	bool has_port;
 	u32 port;
+	struct igb_switch_stat last; /* control */
 };
 
 /** igb_twin_init() - the twin of v, which stands still. */
@@ -39,6 +40,14 @@ void igb_twin_init(struct igb_guest *v);
  */
 int MUST_CHECK igb_twin_start(struct igb_guest *v, const struct igb_vf *policy);
 void igb_twin_stop(struct igb_guest *v);
+
+/**
+ * igb_twin_policy(), igb_twin_add_port(), igb_twin_listen() - the parts of it: what it may do; its
+ * port, with the switch's lock held; its address in the uplink's filters.
+ */
+int MUST_CHECK igb_twin_policy(struct igb_guest *v, const struct igb_vf *policy);
+int MUST_CHECK igb_twin_add_port(struct igb_guest *v);
+void igb_twin_listen(struct igb_guest *v);
 
 /** igb_twin_mmio() - the guest's access behind page 0. Locks: vm->lock. */
 void igb_twin_mmio(struct igb_guest *v, u32 off, unsigned size, bool write, u64 *value);
@@ -64,7 +73,10 @@ void igb_guest_take(struct igb *g, u8 n);
 /** igb_guest_info() - what assignment must know of VF n. Returns as assign_info_vf(). */
 int MUST_CHECK igb_guest_info(struct igb *g, u8 n, struct assign_info *info, char *why,
 			      size_t size);
-/** igb_guest_free() - a VF that nobody has; false: none. */
-bool igb_guest_free(const struct igb *g, u8 *n);
+/**
+ * igb_guest_free() - a VF that nobody has; false: none. One whose reset is not over is waited for
+ * if there is no other.
+ */
+bool igb_guest_free(struct igb *g, u8 *n);
 
 #endif

@@ -40,6 +40,7 @@ struct igb_vlvf {
 /* What a VF may do (policy) and what its driver asked for (learned). */
 struct igb_vf {
 	bool used;
+	bool diverted; /* what comes for it goes to the physical function */
 	/* Policy. */
 	u8 mac[6];
 	u16 vlan;	/* port VLAN, 0: untagged */
@@ -104,6 +105,13 @@ void igb_vlan_remove(struct igb_hw *hw, u16 vid, u8 pool);
  * queues still shut. -EBUSY (used), -ENOSPC (filters), -EINVAL (group address). The VF was cleaned.
  */
 int MUST_CHECK igb_vf_give(struct igb_hw *hw, u8 n, const struct igb_vf *policy);
+/**
+ * igb_vf_divert() - group frames do not reach VF n, and (uplink) those for its address go to the
+ * physical function's queue; off: it gets both again. One write each: none comes to both. -ENOENT: neither
+ * has the address.
+ */
+int MUST_CHECK igb_vf_divert(struct igb_hw *hw, u8 n, bool on, bool uplink);
+
 /** igb_vf_take() - nobody's any more: shut, filters gone. Clean it before giving it again. */
 void igb_vf_take(struct igb_hw *hw, u8 n);
 

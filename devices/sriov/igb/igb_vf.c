@@ -27,7 +27,7 @@ static void write_vmolr(struct igb_hw *hw, u8 n)
 		w |= IGB_VMOLR_ROMPE;
 	if (v->all_multi)
 		w |= IGB_VMOLR_ROMPE | IGB_VMOLR_MPME;
-	igb_wr(hw, IGB_VMOLR(n), v->used ? (u32)w : (u32)IGB_VMOLR_STRCRC);
+	igb_wr(hw, IGB_VMOLR(n), v->used && !v->diverted ? (u32)w : (u32)IGB_VMOLR_STRCRC);
 }
 
 /*
@@ -140,6 +140,17 @@ int igb_vf_give(struct igb_hw *hw, u8 n, const struct igb_vf *policy)
 out_rar:
 	igb_rar_remove(hw, policy->mac, n);
 	return rc;
+}
+
+int igb_vf_divert(struct igb_hw *hw, u8 n, bool on, bool uplink)
+{
+	struct igb_vf *v = &hw->vf[n];
+
+	v->diverted = on;
+	write_vmolr(hw, n);
+	if (!uplink)
+		return 0;
+	return igb_rar_move(hw, v->mac, on ? n : hw->pf_pool, on ? hw->pf_pool : n);
 }
 
 void igb_vf_take(struct igb_hw *hw, u8 n)

@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The ways from a VF to its twin and back while the guest's driver stays as it is. All that takes
+ * time (cleaning, resetting, attaching) happens while the guest runs; it stands still for some
+ * fifty register accesses.
+ */
+#include "arch/x86/io.h"
+#include "devices/net/net.h"
+#include "devices/sriov/igb/igb_guest_priv.h"
+#include "devices/sriov/nics.h"
+#include "kernel/base/bits.h"
+#include "kernel/base/err.h"
+#include "kernel/base/fmt.h"
+#include "kernel/base/str.h"
+#include "kernel/core/hostmap.h"
+#include "kernel/core/log.h"
+
+#define DRAIN_US 100u /* for what the driver has rung for: what is left then, the twin sends */
+#define STOP_US	 100000u
+#define STEP_US	 5u
+#define EICS	 0x1520u
+#define EIMS	 0x1524u
+#define RX_RING	 0x2800u
+#define TX_RING	 0x3800u
+#define QUEUE_ON BIT(25)
+
+/* Registers of page 1 that a VF has as the twin has them. */
+static const struct {
+	u16 off;
+	u8 reg;
+} int_regs[] = {
+	{ 0x152c, VF_EIAC },	 { 0x1530, VF_EIAM },	  { 0x1680, VF_EITR },
+	{ 0x1684, VF_EITR + 1 }, { 0x1688, VF_EITR + 2 }, { 0x1700, VF_IVAR },
+	{ 0x1740, VF_IVAR_MISC },
+};
+
+/* Registers of a ring that a VF has; where it goes on comes after the rest. */
+static const u8 ring_regs[] = { VF_BAL, VF_BAH, VF_LEN, VF_SRRCTL, VF_DCA, VF_WBAL, VF_WBAH };
+
+/* What the driver asked for by its mailbox goes along with the policy. */
+static void copy_learned(struct igb_vf *to, const struct igb_vf *from)
+{
+	to->cts = from->cts;
+	to->all_multi = from->all_multi;
+	to->max_frame = from->max_frame;
+	to->hashes = from->hashes;
+	memcpy(to->hash, from->hash, sizeof(to->hash));
+}
+
+static volatile u8 *vf_bar(const struct igb *g, u8 n)
+{
+	const struct pci_bar *b = &g->sriov.bar[0];
+
+	return hostmap_mmio(b->addr + n * b->size, b->size);
+}
+
+static bool wait_for(volatile u8 *bar, u32 off, u32 bits, u32 want, u32 us)
+{
+	for (u32 t = 0; t < us; t += STEP_US) {
+		if ((mmio_read32(bar + off) & bits) == want)
+			return true;
+		delay_us(STEP_US);
+	}
+	return false;
+}
+
+/* What the host's queue has goes where it belongs. Locks: the switch's. Returns how many frames. */
+static u32 serve_locked(void)
+{
+	u32 n = nics_uplink() ? igb_serve_locked(nics_uplink()) : 0;
+
+	if (n)
+		vswitch_flush(net_locked());
+	return n;
+}
+
+static u32 serve(void)
+{
+	u32 n;
+
+	(void)net_lock();
+	n = serve_locked();
+	net_unlock();
+	return n;
+}
+
+static void divert(struct igb *g, u8 n, bool on)
+{
+	int rc;
+
+	spin_lock(&g->lock);
+	rc = igb_vf_divert(&g->hw, n, on, g == nics_uplink());
+	spin_unlock(&g->lock);
+	if (rc)
+		log_err("nic %s: VF %u: its filter: %s", g->name, n, err_name(rc));
+}
+
+/* ---- to the twin -------------------------------------------------------------------------- */
+
+/* Nothing of the device's moves any more, as far as the driver's rings are concerned. */
+static int stop_hardware(const struct igb *g, volatile u8 *bar)
+{
+	u32 tail = mmio_read32(bar + TX_RING + 4 * VF_TAIL), rx, tx;
+
+	if (g->mbps) /* without link it never drains */
+		(void)wait_for(bar, TX_RING + 4 * VF_HEAD, ~0u, tail, DRAIN_US);
+	rx = mmio_read32(bar + RX_RING + 4 * VF_DCTL);
+	tx = mmio_read32(bar + TX_RING + 4 * VF_DCTL);
+	mmio_write32(bar + RX_RING + 4 * VF_DCTL, rx & ~(u32)QUEUE_ON);
+	mmio_write32(bar + TX_RING + 4 * VF_DCTL, tx & ~(u32)QUEUE_ON);
+	if (!wait_for(bar, RX_RING + 4 * VF_DCTL, (u32)QUEUE_ON, 0, STOP_US) ||
+	    !wait_for(bar, TX_RING + 4 * VF_DCTL, (u32)QUEUE_ON, 0, STOP_US))
+		return -ETIMEDOUT;
+	return 0;
+}
+
+static void read_ring(u32 *ring, volatile u8 *regs)
+{
+	for (u32 i = 0; i < ARRAY_SIZE(ring_regs); i++)
+		ring[ring_regs[i]] = mmio_read32(regs + 4u * ring_regs[i]);
+	ring[VF_HEAD] = mmio_read32(regs + 4 * VF_HEAD);
+	ring[VF_TAIL] = mmio_read32(regs + 4 * VF_TAIL);
+}
+
+static void read_state(struct igb_guest *v, volatile u8 *bar)
+{
+	struct vf_twin *t = &v->twin;
+
+	read_ring(t->rx, bar + RX_RING);
+	read_ring(t->tx, bar + TX_RING);
+	for (u32 i = 0; i < ARRAY_SIZE(int_regs); i++)
+		t->irq[int_regs[i].reg] = mmio_read32(bar + int_regs[i].off);
+	/* The VF's own copy may say what was written last; the physical function's is the mask. */
+	t->irq[VF_EIMS] = mmio_read32(v->g->regs + IGB_EIMS) >> IGB_VF_EITR(v->n) & 7;
+	t->irq[VF_EICR] = 0;
+}
+
+/* The hardware's part of it ends here. All vCPUs parked, pages trapped. */
+static void take_over(struct igb_guest *v, struct igb *g, volatile u8 *bar)
+{
+	v->twin.rx[VF_DCTL] = mmio_read32(bar + RX_RING + 4 * VF_DCTL);
+	v->twin.tx[VF_DCTL] = mmio_read32(bar + TX_RING + 4 * VF_DCTL);
+	if (stop_hardware(g, bar))
+		log_err("nic %s: VF %u did not stop, it is cut off", g->name, v->n);
+	read_state(v, bar);
+	copy_learned(&v->soft.vf[0], &g->hw.vf[v->n]);
+	igb_vf0_freeze_stats(&v->page);
+	v->g = NULL;
+	igb_vf0_thaw_stats(&v->page);
+	igb_twin_sync(v);
+}
+
+/* Would the switch take it? Nobody else adds ports meanwhile. */
+static int try_port(struct igb_guest *v, char *why, size_t size)
+{
+	int rc;
+
+	(void)net_lock();
+	rc = igb_twin_add_port(v);
+	if (!rc)
+		vswitch_remove(net_locked(), v->port);
+	v->has_port = false;
+	net_unlock();
+	if (rc)
+		fmt_snprintf(why, size, "the switch does not take it: %s", err_name(rc));
+	return rc;
+}
+
+static int direct_to_twin(struct igb_guest *v, char *why, size_t size)
+{
+	struct igb *g = v->g;
+	volatile u8 *bar = vf_bar(g, v->n);
+	u64 stood;
+	int rc = bar ? igb_twin_policy(v, &g->hw.vf[v->n]) : -ENOMEM;
+
+	if (!rc)
+		rc = try_port(v, why, size);
+	stood = time_ns();
+	if (!rc)
+		rc = vm_hold(v->vm, why, size);
+	if (rc)
+		return rc;
+	assign_close(v->a);
+	/* Group frames that the VF has got already do not go to the twin, its own from here on do. */
+	v->last.frames = serve();
+	divert(g, v->n, true);
+	take_over(v, g, bar);
+	(void)net_lock();
+	if (igb_twin_add_port(v))
+		log_err("vm %s: net%u: no port at the switch", v->vm->name, v->net);
+	v->twin.stopped = false;
+	v->last.frames += serve_locked(); /* before what comes by the switch from now on */
+	net_unlock();
+	igb_twin_recheck(v);
+	vm_let_go(v->vm);
+	v->last.stopped_us = (u32)((time_ns() - stood) / 1000);
+	igb_twin_listen(v);
+	igb_guest_take(g, v->n);
+	assign_cut(v->a, &g->slot[v->n].left);
+	return 0;
+}
+
+/* ---- to hardware -------------------------------------------------------------------------- */
+
+/* Queues off, all registers but the tails; false: it does not keep the heads that it was given. */
+static bool write_ring(const u32 *ring, volatile u8 *regs)
+{
+	for (u32 i = 0; i < ARRAY_SIZE(ring_regs); i++)
+		mmio_write32(regs + 4u * ring_regs[i], ring[ring_regs[i]]);
+	mmio_write32(regs + 4 * VF_HEAD, ring[VF_HEAD]);
+	mmio_write32(regs + 4 * VF_DCTL, ring[VF_DCTL]);
+	return mmio_read32(regs + 4 * VF_HEAD) == ring[VF_HEAD];
+}
+
+static int write_state(struct igb_guest *v, volatile u8 *bar)
+{
+	const struct vf_twin *t = &v->twin;
+
+	for (u32 i = 0; i < ARRAY_SIZE(int_regs); i++)
+		mmio_write32(bar + int_regs[i].off, t->irq[int_regs[i].reg]);
+	if (!write_ring(t->rx, bar + RX_RING) || !write_ring(t->tx, bar + TX_RING))
+		return -ENOTSUP;
+	if (v->g->hw.vf[v->n].cts) {
+		spin_lock(&v->g->lock);
+		igb_vf_open(&v->g->hw, v->n);
+		spin_unlock(&v->g->lock);
+	}
+	/* A queue looks at its tail when that is written and it is on. */
+	mmio_write32(bar + RX_RING + 4 * VF_TAIL, t->rx[VF_TAIL]);
+	mmio_write32(bar + TX_RING + 4 * VF_TAIL, t->tx[VF_TAIL]);
+	mmio_write32(bar + EIMS, t->irq[VF_EIMS]);
+	mmio_write32(bar + EICS, 3); /* an interrupt too many does no harm, one lost does */
+	return 0;
+}
+
+/* The twin's frames are on their way before the VF sends. */
+static void wait_sent(struct igb *g)
+{
+	for (u32 us = 0; g && g->mbps && us < DRAIN_US; us += STEP_US) {
+		u32 room;
+
+		spin_lock(&g->tx_lock);
+		room = igb_tx_reclaim(&g->tx);
+		spin_unlock(&g->tx_lock);
+		if (room == IGB_RING - 1)
+			return;
+		delay_us(STEP_US);
+	}
+}
+
+/* Whose the queues are, with counters that go on from where they were. */
+static void set_owner(struct igb_guest *v, struct igb *g, u8 n)
+{
+	(void)net_lock();
+	if (g)
+		v->last.frames = serve_locked();
+	igb_vf0_freeze_stats(&v->page);
+	v->twin.stopped = g != NULL;
+	v->g = g;
+	v->n = n;
+	net_unlock();
+	igb_vf0_thaw_stats(&v->page);
+}
+
+/* A clean VF of g with v's rights and the driver's wishes, whose frames go to the host's queue. */
+static int prepare(struct igb_guest *v, struct igb *g, u8 n)
+{
+	int rc = igb_guest_clean(g, n);
+
+	if (rc)
+		return rc;
+	spin_lock(&g->lock);
+	rc = igb_vf_give(&g->hw, n, &v->soft.vf[0]);
+	if (!rc)
+		rc = igb_vf_divert(&g->hw, n, true, g == nics_uplink());
+	if (!rc) {
+		copy_learned(&g->hw.vf[n], &v->soft.vf[0]);
+		g->slot[n].guest = v;
+	}
+	spin_unlock(&g->lock);
+	return rc;
+}
+
+/* All vCPUs parked. */
+static int hand_over(struct igb_guest *v, struct igb *g, u8 n, volatile u8 *bar)
+{
+	int rc;
+
+	set_owner(v, g, n);
+	/* The driver may have asked for more, or reset it, since prepare(). */
+	copy_learned(&g->hw.vf[n], &v->soft.vf[0]);
+	wait_sent(nics_uplink());
+	rc = write_state(v, bar);
+	if (rc) {
+		set_owner(v, NULL, 0);
+		return rc;
+	}
+	divert(g, n, false);
+	v->last.frames += serve(); /* what came until then: be_send() knows */
+	igb_twin_stop(v);
+	assign_open(v->a);
+	return 0;
+}
+
+static int twin_to_direct(struct igb_guest *v, struct igb *g, u8 n, char *why, size_t size)
+{
+	volatile u8 *bar = vf_bar(g, n);
+	struct assign_info info;
+	u64 stood;
+	int rc = bar ? igb_guest_info(g, n, &info, why, size) : -ENOMEM;
+
+	if (rc)
+		return rc;
+	rc = prepare(v, g, n);
+	if (rc) {
+		fmt_snprintf(why, size, "VF %u cannot be had: %s", n, err_name(rc));
+		return rc;
+	}
+	rc = assign_back(v->a, &info, why, size);
+	if (rc) {
+		igb_guest_take(g, n);
+		return rc;
+	}
+	(void)serve();
+	stood = time_ns();
+	rc = vm_hold(v->vm, why, size);
+	if (!rc) {
+		rc = hand_over(v, g, n, bar);
+		vm_let_go(v->vm);
+		v->last.stopped_us = (u32)((time_ns() - stood) / 1000);
+		if (!rc)
+			return 0;
+		fmt_snprintf(why, size, "this hardware does not take over a ring in the middle");
+		igb_twin_recheck(v);
+	}
+	igb_guest_take(g, n);
+	assign_cut(v->a, &g->slot[n].left);
+	return rc;
+}
+
+/* ---- what control calls ------------------------------------------------------------------ */
+
+static struct igb_guest *find(struct vm *vm, u8 index, bool twin, char *why, size_t size)
+{
+	struct igb_guest *v = igb_guest_of(vm, index);
+
+	if (v && v->a && (v->g == NULL) == twin)
+		return v;
+	str_copy(why, size, !v ? "it has no such VF" : twin ? "it is direct" : "it is the twin");
+	return NULL;
+}
+
+static void done(struct igb_guest *v, const char *to, u64 start)
+{
+	v->last.us = (u32)((time_ns() - start) / 1000);
+	log_info("vm %s: net%u: to %s in %u us, it stood %u us, %u frames", v->vm->name, v->net, to,
+		 v->last.us, v->last.stopped_us, v->last.frames);
+}
+
+int igb_guest_twin(struct vm *vm, u8 index, char *why, size_t why_size)
+{
+	struct igb_guest *v = find(vm, index, false, why, why_size);
+	u64 start = time_ns();
+	int rc = v ? direct_to_twin(v, why, why_size) : -EBUSY;
+
+	if (rc)
+		return rc;
+	vm->own_config.net[index].twin = true; /* also at its next start */
+	done(v, "its twin", start);
+	return 0;
+}
+
+int igb_guest_direct(struct vm *vm, u8 index, const char *nic, char *why, size_t why_size)
+{
+	struct igb_guest *v = find(vm, index, true, why, why_size);
+	struct config_net *net = &vm->own_config.net[index];
+	u64 start = time_ns();
+	struct igb *g;
+	u32 i = 0;
+	u8 n = 0;
+	int rc;
+
+	if (!v)
+		return -EBUSY;
+	while ((g = nics_at(i)) != NULL &&
+	       ((nic && strcmp(nic, g->name) != 0) || !igb_guest_free(g, &n)))
+		i++;
+	if (!g) {
+		fmt_snprintf(why, why_size, "no VF is free%s%s", nic ? " at " : "", nic ? nic : "");
+		return -ENOENT;
+	}
+	rc = twin_to_direct(v, g, n, why, why_size);
+	if (rc)
+		return rc;
+	net->twin = false;
+	str_copy(net->nic, sizeof(net->nic), g->name);
+	done(v, g->name, start);
+	return 0;
+}
+
+struct igb_switch_stat igb_guest_switched(const struct vm *vm, u8 index)
+{
+	const struct igb_guest *v = igb_guest_of(vm, index);
+
+	return v ? v->last : (struct igb_switch_stat){ .us = 0 };
+}
