@@ -281,6 +281,12 @@ struct hvm_ops {
 	/* -- second stage --------------------------------------------------------------------- */
 	/* tlb_flush() - drop all of v's guest translations at its next entry. */
 	void (*tlb_flush)(struct hvm_vcpu *v);
+	/*
+	 * written() - the pages mapped with PG_LOG that v wrote since it was last asked: *n GPAs,
+	 * to be read before the next entry. After each exit: tlb_flush() forgets what was not asked
+	 * for. NULL when stage2_fmt has no PG_LOG.
+	 */
+	const u64 *(*written)(struct hvm_vcpu *v, u32 *n);
 };
 
 extern const struct hvm_ops svm_ops;

@@ -20,8 +20,9 @@ static u64 ept_leaf(hpa_t hpa, u64 attrs, u32 level)
 {
 	u64 e = hpa | EPT_R;
 
+	/* What is not to be logged counts as written: nothing is logged that nobody asks for. */
 	if (attrs & PG_W)
-		e |= EPT_W;
+		e |= attrs & PG_LOG ? EPT_W : EPT_W | EPT_D;
 	if (attrs & PG_X)
 		e |= EPT_X;
 	e |= attrs & PG_UC ? EPT_MT_UC : EPT_MT_WB;
@@ -54,7 +55,8 @@ static u64 ept_leaf_attrs(u64 entry, u32 level)
 {
 	(void)level;
 	return (entry & EPT_R ? PG_R : 0) | (entry & EPT_W ? PG_W : 0) |
-	       (entry & EPT_X ? PG_X : 0) | (field_get(entry, 5, 3) == 0 ? PG_UC : 0);
+	       (entry & EPT_X ? PG_X : 0) | (field_get(entry, 5, 3) == 0 ? PG_UC : 0) |
+	       ((entry & (EPT_W | EPT_D)) == EPT_W ? PG_LOG : 0);
 }
 
 const struct pgfmt ept_fmt = {
@@ -64,7 +66,7 @@ const struct pgfmt ept_fmt = {
 	.va_bits = 48,
 	.hpa_bits = 52,
 	.leaf_levels = BIT(1) | BIT(2) | BIT(3),
-	.attrs = PG_R | PG_W | PG_X | PG_UC,
+	.attrs = PG_R | PG_W | PG_X | PG_UC | PG_LOG,
 	.accessed = EPT_A,
 	.dirty = EPT_D,
 	.leaf = ept_leaf,

@@ -12,6 +12,7 @@
 #define VMCS_VPID	      0x0000u
 #define VMCS_GUEST_SEL	      0x0800u
 #define VMCS_GUEST_INTERRUPT  0x0810u /* status: requested 7:0, in service 15:8 */
+#define VMCS_PML_INDEX	      0x0812u /* next entry to be written, downwards */
 #define VMCS_HOST_ES_SEL      0x0c00u
 #define VMCS_HOST_CS_SEL      0x0c02u
 #define VMCS_HOST_SS_SEL      0x0c04u
@@ -22,6 +23,7 @@
 
 /* 64-bit fields */
 #define VMCS_MSR_BITMAP	      0x2004u
+#define VMCS_PML_ADDRESS      0x200eu
 #define VMCS_TSC_OFFSET	      0x2010u
 #define VMCS_VIRTUAL_APIC     0x2012u
 #define VMCS_EPTP	      0x201au
@@ -140,6 +142,7 @@
 #define VMX_PROC2_DIRECT    (VMX_PROC2_X2APIC | VMX_PROC2_APIC_REGS | VMX_PROC2_VINTR)
 #define VMX_PROC2_PLE	    BIT(10)
 #define VMX_PROC2_INVPCID   BIT(12)
+#define VMX_PROC2_PML	    BIT(17)
 
 /* exit and entry controls */
 #define VMX_EXIT_SAVE_DEBUG BIT(2)
@@ -216,5 +219,6 @@
 #define VMX_X_INVVPID	      53u
 #define VMX_X_WBINVD	      54u
 #define VMX_X_XSETBV	      55u
+#define VMX_X_PML_FULL	      62u
 
 #endif

@@ -79,6 +79,8 @@ static void make_format(void)
 				      (vmx_ctls.ept_1g ? BIT(3) : 0));
 	if (!vmx_ctls.ept_ad)
 		stage2_fmt.accessed = stage2_fmt.dirty = 0;
+	if (!vmx_ctls.pml)
+		stage2_fmt.attrs &= ~PG_LOG;
 }
 
 static int vmx_probe(struct hvm_caps *caps, char *why, size_t why_size)
@@ -296,12 +298,31 @@ static void init_controls(struct hvm_vcpu *v)
 		for (u32 i = 0; i < ARRAY_SIZE(v->eoi_exits); i++)
 			vmwrite(VMCS_EOI_EXIT + 2 * i, 0);
 	}
+	if (v->pml) {
+		vmwrite(VMCS_PML_ADDRESS, virt_to_phys(v->pml));
+		vmwrite(VMCS_PML_INDEX, VMX_PML_ENTRIES - 1);
+	}
 	if (vmx_ctls.preemption_timer)
 		vmwrite(VMCS_PREEMPTION_TIMER, tsc_khz() * TIMER_MS >> vmx_ctls.timer_shift);
 	if (vmx_ctls.pause_loop) {
 		vmwrite(VMCS_PLE_GAP, LOOP_GAP);
 		vmwrite(VMCS_PLE_WINDOW, LOOP_WINDOW);
 	}
+}
+
+static void vmx_vcpu_destroy(struct hvm_vcpu *v)
+{
+	struct pool_owner *owner = v->vm->owner;
+
+	if (v->pml)
+		frame_free(owner, virt_to_phys(v->pml));
+	if (v->page)
+		frame_free(owner, virt_to_phys(v->page));
+	if (v->vmcs)
+		frame_free(owner, v->vmcs);
+	if (v->fpu)
+		kfree(owner, v->fpu, fpu_area_size());
+	kfree(owner, v, sizeof(*v));
 }
 
 static int vmx_vcpu_create(struct hvm_vcpu **out, struct hvm_vm *hvm, u32 id)
@@ -316,13 +337,18 @@ static int vmx_vcpu_create(struct hvm_vcpu **out, struct hvm_vm *hvm, u32 id)
 	v->id = id;
 	v->fpu = kalloc(hvm->owner, fpu_area_size());
 	if (!v->fpu)
-		goto out_vcpu;
+		goto out;
 	if (frame_alloc(hvm->owner, &v->vmcs))
-		goto out_fpu;
+		goto out;
 	if (vmx_ctls.direct) {
 		if (frame_alloc(hvm->owner, &page))
-			goto out_vmcs;
+			goto out;
 		v->page = phys_to_virt(page);
+	}
+	if (vmx_ctls.pml) {
+		if (frame_alloc(hvm->owner, &page))
+			goto out;
+		v->pml = phys_to_virt(page);
 	}
 	revision_set(v->vmcs);
 	vmx_vmcs_clear(v->vmcs);
@@ -331,24 +357,20 @@ static int vmx_vcpu_create(struct hvm_vcpu **out, struct hvm_vm *hvm, u32 id)
 	vmx_return(v, borrowed);
 	*out = v;
 	return 0;
-out_vmcs:
-	frame_free(hvm->owner, v->vmcs);
-out_fpu:
-	kfree(hvm->owner, v->fpu, fpu_area_size());
-out_vcpu:
-	kfree(hvm->owner, v, sizeof(*v));
+out:
+	vmx_vcpu_destroy(v);
 	return -ENOMEM;
 }
 
-static void vmx_vcpu_destroy(struct hvm_vcpu *v)
+/* Most of the time the guest wrote nothing that is logged. */
+static const u64 *vmx_written(struct hvm_vcpu *v, u32 *n)
 {
-	struct pool_owner *owner = v->vm->owner;
+	u32 first = vmx_pml_first(vmread(VMCS_PML_INDEX));
 
-	if (v->page)
-		frame_free(owner, virt_to_phys(v->page));
-	frame_free(owner, v->vmcs);
-	kfree(owner, v->fpu, fpu_area_size());
-	kfree(owner, v, sizeof(*v));
+	*n = VMX_PML_ENTRIES - first;
+	if (*n)
+		vmwrite(VMCS_PML_INDEX, VMX_PML_ENTRIES - 1);
+	return v->pml + first;
 }
 
 static void vmx_tlb_flush(struct hvm_vcpu *v)
@@ -367,6 +389,9 @@ static NOINLINE void flush(struct hvm_vcpu *v)
 	struct inv_descriptor ept = { v->vm->eptp, 0 }, tag = { vpid(v), 0 };
 
 	v->flush = false;
+	/* What is still in it was logged for a log that is no more. */
+	if (v->pml)
+		vmwrite(VMCS_PML_INDEX, VMX_PML_ENTRIES - 1);
 	__asm__ volatile("invept %0, %1"
 			 :
 			 : "m"(ept), "r"(vmx_ctls.invept_one ? INV_ONE : INV_ALL)
@@ -494,6 +519,7 @@ const struct hvm_ops vmx_ops = {
 	.cpl = vmx_cpl,
 	.code = vmx_code,
 	.exit_raw = vmx_exit_raw,
+	.written = vmx_written,
 	.inject = vmx_inject,
 	.event_queued = vmx_event_queued,
 	.irq_ready = vmx_irq_ready,

@@ -55,6 +55,7 @@ const struct hvm_feature vmx_features[VMX_FEATURES] = {
 	OPTIONAL(W_PROC2, VMX_PROC2_WBINVD, "WBINVD exiting", "the guest's WBINVD is executed"),
 	OPTIONAL(W_PROC2, VMX_PROC2_RDTSCP, "RDTSCP in guests", "#UD"),
 	OPTIONAL(W_PROC2, VMX_PROC2_INVPCID, "INVPCID in guests", "#UD"),
+	OPTIONAL(W_PROC2, VMX_PROC2_PML, "page-modification logging", "write protection"),
 };
 
 STATIC_ASSERT(VMX_FEATURES <= 64, "absent is a bit set");
@@ -114,6 +115,8 @@ int vmx_ctls_compute(const struct vmx_msrs *m, struct vmx_ctls *out, char *why, 
 	/* Virtual interrupts want the guest's CR8 on the page too. */
 	if (!(allowed1[W_PROC] & VMX_PROC_TPR_SHADOW) || (word[W_PROC] & cr8))
 		allowed1[W_PROC2] &= ~VMX_PROC2_DIRECT;
+	if (!(m->ept_vpid & VMX_EPT_AD))
+		allowed1[W_PROC2] &= ~VMX_PROC2_PML;
 	for (u32 i = 0; i < VMX_FEATURES; i++) {
 		const struct hvm_feature *f = &vmx_features[i];
 
@@ -144,6 +147,7 @@ int vmx_ctls_compute(const struct vmx_msrs *m, struct vmx_ctls *out, char *why, 
 		.direct = direct,
 		.pause_loop = (word[W_PROC2] & VMX_PROC2_PLE) != 0,
 		.ept_ad = (m->ept_vpid & VMX_EPT_AD) != 0,
+		.pml = (word[W_PROC2] & VMX_PROC2_PML) != 0,
 		.ept_2m = (m->ept_vpid & VMX_EPT_2M) != 0,
 		.ept_1g = (m->ept_vpid & VMX_EPT_1G) != 0,
 		.invept_one = (m->ept_vpid & VMX_EPT_INVEPT_ONE) != 0,

@@ -14,7 +14,7 @@
 #define EPT_RIGHTS	MASK(5, 3)
 #define EPT_LINEAR	BIT(7)
 #define EPT_TRANSLATION BIT(8) /* of the linear address; else of a paging structure */
-#define EPT_NMI_UNBLOCK BIT(12)
+#define EPT_NMI_UNBLOCK BIT(12) /* also when the log is full */
 
 #define CR_NUMBER(q) ((q) & 15)
 #define CR_OP(q)     (((q) >> 4) & 3)
@@ -81,6 +81,8 @@ static const struct row rows[] = {
 	[VMX_X_INVVPID] = { HVM_EXIT_UD, L },
 	[VMX_X_WBINVD] = { HVM_EXIT_WBINVD, L },
 	[VMX_X_XSETBV] = { HVM_EXIT_XSETBV, L },
+	[56 ... 61] = { HVM_EXIT_UNKNOWN, Q },
+	[VMX_X_PML_FULL] = { HVM_EXIT_HOST, Q },
 };
 
 static const struct row unknown = { HVM_EXIT_UNKNOWN, Q };
@@ -180,6 +182,7 @@ bool vmx_nmi_unblocked(const struct vmx_exit_info *i)
 	case VMX_X_EXCEPTION:
 		return (i->event & VMX_EV_NMI_UNBLOCK) && VECTOR(i->event) != VECTOR_DF;
 	case VMX_X_EPT_VIOLATION:
+	case VMX_X_PML_FULL:
 		return (i->qual & EPT_NMI_UNBLOCK) != 0;
 	default:
 		return false;

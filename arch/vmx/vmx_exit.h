@@ -45,6 +45,15 @@ u32 vmx_redeliver(const struct vmx_exit_info *i);
  */
 bool vmx_nmi_unblocked(const struct vmx_exit_info *i);
 
+#define VMX_PML_ENTRIES 512u
+
+/** vmx_pml_first() - from the index field: the first entry that is used; VMX_PML_ENTRIES: none.
+ * SDM vol. 3 §29.3.6. */
+static inline u32 vmx_pml_first(u64 index)
+{
+	return (u16)(index + 1);
+}
+
 /** vmx_insn_error_text() - the VM-instruction error field in words. SDM vol. 3 §31.4. */
 const char *vmx_insn_error_text(u32 error);
 

@@ -45,6 +45,7 @@ struct hvm_vcpu {
 	u8 windows;	/* VMX_WANT_* */
 	bool direct;	/* the CPU delivers interrupts from the page */
 	u32 *page;	/* NULL: it cannot */
+	u64 *pml;	/* GPAs that the guest wrote; NULL: no log */
 	u64 eoi_exits[4]; /* vectors */
 	u32 blocking;	/* guest interruptibility as of the last exit */
 	u32 event;	/* for the next entry, 0: none */
@@ -162,7 +163,8 @@ static inline bool vmx_event_matters(const struct hvm_vcpu *v)
 	u32 reason = v->exit.reason;
 
 	return (v->exit.vectoring & VMX_EV_VALID) || v->windows || reason == VMX_X_EXCEPTION ||
-	       (reason == VMX_X_EPT_VIOLATION && vmx_nmi_unblocked(&v->exit));
+	       ((reason == VMX_X_EPT_VIOLATION || reason == VMX_X_PML_FULL) &&
+		vmx_nmi_unblocked(&v->exit));
 }
 
 #endif

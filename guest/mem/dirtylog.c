@@ -17,7 +17,7 @@ int dirtylog_open(struct gmap *m, struct pgtable *pt, gpa_t gpa, struct pgtable_
 	return rc;
 }
 
-u64 dirtylog_take(struct gmap *m, struct pgtable *pt, u64 i, struct pgtable_change *c)
+u64 dirtylog_take(struct gmap *m, struct pgtable *pt, u64 i, u64 closed, struct pgtable_change *c)
 {
 	u64 taken = atomic_load_relaxed(&m->dirty[i]) ? atomic_swap(&m->dirty[i], 0) : 0;
 	struct pgtable_leaf leaf;
@@ -28,7 +28,7 @@ u64 dirtylog_take(struct gmap *m, struct pgtable *pt, u64 i, struct pgtable_chan
 		/* What only the hypervisor wrote may lie in a huge leaf, which stays whole. */
 		if (pgtable_lookup(pt, gpa, &leaf) || !(leaf.attrs & PG_W))
 			continue;
-		ASSERT(pgtable_protect(pt, gpa, PAGE_SIZE, DIRTYLOG_CLOSED, c) == 0);
+		ASSERT(pgtable_protect(pt, gpa, PAGE_SIZE, closed, c) == 0);
 	}
 	return taken;
 }

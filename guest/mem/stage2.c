@@ -53,11 +53,15 @@ static u64 *table_map(void *ctx, hpa_t page)
 static int map_piece(struct vm *vm, gpa_t gpa, hpa_t hpa, u64 len)
 {
 	const struct pgtable_map piece = { .va = gpa, .hpa = hpa, .len = len,
-					   .attrs = vm->mem.dirty ? DIRTYLOG_CLOSED
+					   .attrs = vm->mem.dirty ? dirtylog_closed(vm->stage2.fmt)
 								  : DIRTYLOG_OPEN };
 	struct pgtable_change c = { 0 };
-	int rc = pgtable_map(&vm->stage2, &piece, &c);
+	int rc;
 
+	/* The CPU logs a leaf, whatever its size. */
+	vm->stage2.max_leaf = piece.attrs & PG_LOG ? PAGE_SIZE : ~0ull;
+	rc = pgtable_map(&vm->stage2, &piece, &c);
+	vm->stage2.max_leaf = ~0ull;
 	pgtable_release(&vm->stage2, &c);
 	return rc;
 }
@@ -241,7 +245,7 @@ void stage2_unmap_mmio(struct vm *vm, gpa_t gpa, u64 len)
 
 /* ---- log of writes ---------------------------------------------------------------------- */
 
-/* Blocks come back at their next touch: write-protected when there is a log, else huge. */
+/* Blocks come back at their next touch: closed when there is a log, else huge. */
 static void unmap_ram_locked(struct vm *vm)
 {
 	u64 low = vm->mem.low_blocks * SIZE_2M, size = vm->mem.blocks * SIZE_2M;
@@ -319,6 +323,8 @@ int stage2_log_start(struct vm *vm, const void *user, char *why, size_t why_size
 
 u64 stage2_log_take(struct vm *vm, u64 *pages)
 {
+	/* One that is to be held up has to fault at each page. */
+	u64 closed = vm->page_ns ? DIRTYLOG_PROTECTED : dirtylog_closed(vm->stage2.fmt);
 	struct pgtable_change c = { 0 };
 	u64 n = 0;
 
@@ -326,7 +332,7 @@ u64 stage2_log_take(struct vm *vm, u64 *pages)
 		/* For 64 pages at a time, so that faults of vCPUs do not wait long. */
 		if (atomic_load_relaxed(&vm->mem.dirty[i])) {
 			spin_lock(&vm->ram_lock);
-			pages[i] |= dirtylog_take(&vm->mem, &vm->stage2, i, &c);
+			pages[i] |= dirtylog_take(&vm->mem, &vm->stage2, i, closed, &c);
 			spin_unlock(&vm->ram_lock);
 		}
 		n += bits_count(pages[i]);

@@ -25,6 +25,8 @@ enum exit_result exit_cr(struct vcpu *v);
 enum exit_result exit_xsetbv(struct vcpu *v);
 enum exit_result exit_hypercall(struct vcpu *v);
 
+/** vcpu_take_written() - after an exit, while writes are logged: what the CPU itself logged. */
+void vcpu_take_written(struct vcpu *v);
 /** vcpu_gp() - the guest owes itself #GP(0) at the present instruction. */
 enum exit_result vcpu_gp(struct vcpu *v);
 /** vcpu_ud() - #UD at the present instruction. */

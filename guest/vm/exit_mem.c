@@ -81,6 +81,18 @@ static void hold_up(struct vcpu *v)
 		__builtin_ia32_pause();
 }
 
+void vcpu_take_written(struct vcpu *v)
+{
+	const u64 *gpa;
+	u32 n;
+
+	if (!(v->vm->stage2.fmt->attrs & PG_LOG))
+		return;
+	gpa = v->vm->ops->written(v->hv, &n);
+	for (u32 i = 0; i < n; i++)
+		gmap_mark_dirty(&v->vm->mem, gpa[i]);
+}
+
 /* RAM that the guest has not used so far, or that it may write only when the log knows. */
 static NOINLINE enum exit_result touch(struct vcpu *v, gpa_t gpa, bool write)
 {

@@ -307,6 +307,8 @@ HOT enum sched_result vcpu_run(struct sched_entity *e)
 			deliver_interrupt(v, ops, vector);
 		ops->run(v->hv, &v->regs, &cpu->kick, &v->exit);
 		v->exits[v->exit.code]++;
+		if (unlikely(atomic_load_relaxed(&v->vm->mem.dirty)))
+			vcpu_take_written(v);
 		if (v->eoi_offered)
 			take_eoi(v);
 		trace(TRACE_EXIT, vcpu_trace_id(v), v->exit.code, v->regs.rip);

@@ -15,6 +15,7 @@
 #define PG_W  BIT(1)
 #define PG_X  BIT(2)
 #define PG_UC BIT(3) /* uncached; else write-back */
+#define PG_LOG BIT(4) /* the CPU logs the next write, and takes this away */
 
 /*
  * Levels count from 1 (entries map 4 KiB) upwards; a table has 2^index_bits entries of 8 bytes.

@@ -309,8 +309,15 @@ static bool entry_narrows(const struct pgfmt *f, u64 old, u64 new_entry, u32 lev
 		return false;
 	was = f->leaf_attrs(old, level);
 	is = f->leaf_attrs(new_entry, level);
-	return f->addr(old, level) != f->addr(new_entry, level) || ((was ^ is) & PG_UC) ||
-	       (was & ~is);
+	return f->addr(old, level) != f->addr(new_entry, level) ||
+	       ((was ^ is) & (PG_UC | PG_LOG)) || (was & ~is);
+}
+
+/* The same page with other rights: what was written stays known as written, unless writes are to be
+ * logged anew. */
+static u64 entry_keeps(const struct pgfmt *f, u64 old, u64 attrs)
+{
+	return old & (f->accessed | (attrs & PG_LOG ? 0 : f->dirty));
 }
 
 static int visit_write(struct op *op, const struct slot *s)
@@ -323,9 +330,8 @@ static int visit_write(struct op *op, const struct slot *s)
 	e = f->leaf(op->map->hpa + (s->first - op->map->va), op->map->attrs, s->level);
 	do {
 		old = atomic_load_relaxed(s->entry);
-		/* The same page with other rights: what was written stays known as written. */
 		if (f->present(old) && f->addr(old, s->level) == f->addr(e, s->level))
-			e |= old & (f->accessed | f->dirty);
+			e |= entry_keeps(f, old, op->map->attrs);
 	} while (!entry_cas(op->pt, s->entry, old, e));
 	change_note(op, s->first, s->last, entry_narrows(f, old, e, s->level));
 	return WALK_NEXT;
@@ -343,7 +349,7 @@ static int visit_protect(struct op *op, const struct slot *s)
 	do {
 		old = atomic_load_relaxed(s->entry);
 		e = f->leaf(f->addr(old, s->level), op->attrs, s->level) |
-		    (old & (f->accessed | f->dirty));
+		    entry_keeps(f, old, op->attrs);
 		if (e == old)
 			return WALK_NEXT;
 	} while (!entry_cas(op->pt, s->entry, old, e));

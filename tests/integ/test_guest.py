@@ -79,7 +79,7 @@ autostart = no
 
 
 def check_result(stream, timeout):
-    match = stream.expect(r"^RESULT (\d+) passed, (\d+) failed", r"^FAIL trap", r"vm t: stopped",
+    match = stream.expect(r"^RESULT (\d+) passed, (\d+) failed", r"^FAIL trap[^\n]*\n", r"vm t: stopped",
                           timeout=timeout)
     failed = re.findall(r"^FAIL .*", stream.text, re.M)
     assert match.lastindex == 2 and match.group(2) == "0" and not failed, "; ".join(failed) or match.group(0)

@@ -5,6 +5,7 @@
 #include "unit.h"
 
 #include "arch/svm/npt_fmt.h"
+#include "arch/vmx/ept_fmt.h"
 #include "guest/mem/dirtylog.h"
 #include "guest/mem/gmem.h"
 #include "guest/migrate/pages.h"
@@ -182,7 +183,10 @@ static u8 tlb[VCPUS][PAGES];
 static bool must_flush[VCPUS];
 static u64 unmarked; /* page that the device wrote and has not marked, ~0: none */
 static bool locked, racing;
-static u64 faults, splits;
+static u64 faults, splits, logged;
+static bool throttled; /* pages are closed by protection, whatever the format */
+static u64 cpu_log[VCPUS][PAGES];
+static u32 cpu_logged[VCPUS];
 
 static int table_alloc(void *ctx, hpa_t *out)
 {
@@ -221,7 +225,7 @@ static void map_block(u64 i)
 	struct pgtable_change c = { 0 };
 	struct pgtable_map part = { .va = gmap_gpa(&src.m, i * SIZE_2M),
 				    .hpa = (hpa_t)(uintptr_t)src.block[i], .len = SIZE_2M,
-				    .attrs = DIRTYLOG_CLOSED };
+				    .attrs = dirtylog_closed(pt.fmt) };
 
 	(void)gmap_ptr(&src.m, part.va);
 	if (i) {
@@ -243,6 +247,21 @@ static void store(u64 page)
 	*(u64 *)(void *)(src.block[off / SIZE_2M] + off % SIZE_2M) = rnd(5);
 }
 
+/* What the CPU does at the first write through a leaf whose dirty bit is clear. */
+static void cpu_writes_dirty(u64 v, gpa_t gpa)
+{
+	u64 *table = (u64 *)(uintptr_t)pt.root;
+
+	for (u32 level = 4; level > 1; level--)
+		table = table_map(NULL, pt.fmt->addr(table[pgfmt_index(pt.fmt, gpa, level)],
+						     level));
+	table[pgfmt_index(pt.fmt, gpa, 1)] |= pt.fmt->dirty;
+	cpu_log[v][cpu_logged[v]++] = gpa;
+	logged++;
+}
+
+static void take_written(u64 v);
+
 static void vcpu_store(u64 v, u64 page)
 {
 	gpa_t gpa = gmap_gpa(&src.m, page * PAGE_SIZE);
@@ -258,14 +277,25 @@ static void vcpu_store(u64 v, u64 page)
 			locked = true;
 			if (!mapped)
 				map_block(page / 512);
+			take_written(v);
 			CHECK_EQ(dirtylog_open(&src.m, &pt, gpa, &c), 0);
 			faults++;
 			splits += c.flush;
 			locked = false;
+			CHECK_EQ(pgtable_lookup(&pt, gpa, &leaf), 0);
 		}
+		if (leaf.attrs & PG_LOG)
+			cpu_writes_dirty(v, gpa);
 		tlb[v][page] = TLB_RW;
 	}
 	store(page);
+}
+
+/* After each exit, and it must have been one before the vCPU flushes. */
+static void take_written(u64 v)
+{
+	while (cpu_logged[v])
+		gmap_mark_dirty(&src.m, cpu_log[v][--cpu_logged[v]]);
 }
 
 static u64 any_page(void)
@@ -292,6 +322,7 @@ static void other(void)
 
 	switch (rnd(6)) {
 	case 0:
+		take_written(v);
 		if (must_flush[v])
 			memset(tlb[v], TLB_NONE, sizeof(tlb[v]));
 		must_flush[v] = false;
@@ -322,12 +353,13 @@ static void others(void)
 
 static void harvest(struct mig_pages *p)
 {
+	u64 closed = throttled ? DIRTYLOG_PROTECTED : dirtylog_closed(pt.fmt);
 	struct pgtable_change c = { 0 };
 
 	p->left = p->at = 0;
 	for (u64 i = 0; i < p->words; i++) {
 		locked = true;
-		p->todo[i] |= dirtylog_take(&src.m, &pt, i, &c);
+		p->todo[i] |= dirtylog_take(&src.m, &pt, i, closed, &c);
 		locked = false;
 		if (racing)
 			others();
@@ -344,7 +376,7 @@ static void settle(void)
 			other();
 }
 
-static void epochs(void)
+static void epochs(const struct pgfmt *fmt)
 {
 	static const struct pgtable_env env = { .alloc = table_alloc, .free = table_free,
 						.map = table_map, .cas = table_cas };
@@ -360,7 +392,7 @@ static void epochs(void)
 	memset(log_words, 0, sizeof(log_words));
 	unmarked = ~0ull;
 	racing = false;
-	CHECK_EQ(pgtable_init(&pt, &npt_fmt, &env, 0), 0);
+	CHECK_EQ(pgtable_init(&pt, fmt, &env, fmt->attrs & PG_LOG ? PAGE_SIZE : 0), 0);
 	src.m.dirty = log_words;
 	p = sender();
 	racing = true;
@@ -373,11 +405,14 @@ static void epochs(void)
 			if (!n)
 				break;
 		}
+		throttled = pass > 1;
 		harvest(&p);
 	}
 	/* All parked, devices quiet: what they did is marked. */
 	racing = false;
 	mark();
+	for (u64 v = 0; v < VCPUS; v++)
+		take_written(v);
 	harvest(&p);
 	send_all(&p, sizeof(buf));
 	CHECK(same_ram());
@@ -389,10 +424,16 @@ TEST(no_write_is_lost)
 	table_mem = aligned_alloc(PAGE_SIZE, TABLES * PAGE_SIZE);
 	for (u64 i = 1; i <= 150; i++) {
 		rng = i;
-		epochs();
+		epochs(&npt_fmt);
 	}
 	CHECK(faults > 1000);
 	CHECK(splits > 100);
+	CHECK_EQ(logged, 0);
+	for (u64 i = 1; i <= 150; i++) {
+		rng = i;
+		epochs(&ept_fmt);
+	}
+	CHECK(logged > 1000);
 	free(table_mem);
 }
 

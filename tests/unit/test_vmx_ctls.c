@@ -49,6 +49,7 @@ static char why[128];
 #define PLE	BIT(2)
 #define INVPCID BIT(3)
 #define DIRECT	BIT(4) /* interrupts delivered by the CPU */
+#define PML	BIT(5)
 
 static const struct {
 	const char *name;
@@ -63,25 +64,25 @@ static const struct {
 	{ "Sandy Bridge-EP", MACHINE(PIN_NEHALEM, P2_WESTMERE, EPT_WESTMERE), NULL, G1 | PLE },
 	{ "Ivy Bridge-EP", MACHINE(PIN_IVYBRIDGE, P2_IVY, EPT_WESTMERE), NULL, G1 | PLE | DIRECT },
 	{ "Skylake-SP", MACHINE(PIN_IVYBRIDGE, P2_SKYLAKE, EPT_HASWELL), NULL,
-	  AD | G1 | PLE | INVPCID | DIRECT },
+	  AD | G1 | PLE | INVPCID | DIRECT | PML },
 	{ "Haswell", MACHINE(PIN_NEHALEM, P2_HASWELL & ~P2_APICV, EPT_HASWELL), NULL,
 	  AD | G1 | PLE | INVPCID },
 	{ "Haswell-EP", MACHINE(PIN_IVYBRIDGE, P2_HASWELL, EPT_HASWELL), NULL,
 	  AD | G1 | PLE | INVPCID | DIRECT },
 	{ "Broadwell-EP", MACHINE(PIN_IVYBRIDGE, P2_HASWELL | BIT(16) | BIT(17) | BIT(18),
-				  EPT_HASWELL), NULL, AD | G1 | PLE | INVPCID | DIRECT },
+				  EPT_HASWELL), NULL, AD | G1 | PLE | INVPCID | DIRECT | PML },
 	{ "Skylake", MACHINE(PIN_NEHALEM, P2_SKYLAKE & ~(P2_APICV | BIT(25)), EPT_HASWELL), NULL,
-	  AD | G1 | PLE | INVPCID },
+	  AD | G1 | PLE | INVPCID | PML },
 	{ "Goldmont", MACHINE(PIN_IVYBRIDGE, (P2_HASWELL & ~BIT(12)) | BIT(16), EPT_HASWELL), NULL,
 	  AD | G1 | PLE | DIRECT },
 	{ "Ice Lake-SP", MACHINE(PIN_IVYBRIDGE, P2_ICELAKE, EPT_HASWELL | BIT(22)), NULL,
-	  AD | G1 | PLE | INVPCID | DIRECT },
+	  AD | G1 | PLE | INVPCID | DIRECT | PML },
 	{ "Alder Lake", MACHINE(PIN_IVYBRIDGE, P2_ICELAKE | BIT(26), EPT_HASWELL | BIT(22)), NULL,
-	  AD | G1 | PLE | INVPCID | DIRECT },
+	  AD | G1 | PLE | INVPCID | DIRECT | PML },
 	/* Tertiary controls (bit 17 of the first word) and five-level EPT came here. */
 	{ "Sapphire Rapids",
 	  MACHINE(PIN_IVYBRIDGE, P2_ICELAKE | BIT(23) | BIT(28), EPT_HASWELL | BIT(7)), NULL,
-	  AD | G1 | PLE | INVPCID | DIRECT },
+	  AD | G1 | PLE | INVPCID | DIRECT | PML },
 	/* KVM's own nested VMX has neither pause-loop exiting nor, without APICv, its words. */
 	{ "nested KVM", MACHINE(PIN_NEHALEM, P2_HASWELL & ~(P2_APICV | BIT(10)), EPT_HASWELL), NULL,
 	  AD | G1 | INVPCID },
@@ -116,7 +117,7 @@ TEST(test_generations)
 		check_allowed(c.entry, m->entry);
 		CHECK_EQ((c.ept_ad ? AD : 0) | (c.ept_1g ? G1 : 0) | (c.pause_loop ? PLE : 0) |
 				 (c.proc2 & VMX_PROC2_INVPCID ? INVPCID : 0) |
-				 (c.direct ? DIRECT : 0),
+				 (c.direct ? DIRECT : 0) | (c.pml ? PML : 0),
 			 table[i].has);
 		CHECK_EQ(c.proc2 & VMX_PROC2_DIRECT, 0); /* by mode of the local APIC */
 		CHECK(c.vpid && c.preemption_timer && c.invept_one && c.invvpid_one);
@@ -133,7 +134,8 @@ TEST(test_nothing_else)
 	CHECK_EQ(c.proc & (VMX_PROC_IRQ_WINDOW | VMX_PROC_NMI_WINDOW | VMX_PROC_INVLPG |
 			   VMX_PROC_RDTSC | VMX_PROC_CR3_LOAD | VMX_PROC_MOV_DR | VMX_PROC_MTF), 0);
 	CHECK_EQ(c.proc2 & ~(VMX_PROC2_EPT | VMX_PROC2_RDTSCP | VMX_PROC2_VPID | VMX_PROC2_WBINVD |
-			     VMX_PROC2_UNRESTRICTED | VMX_PROC2_PLE | VMX_PROC2_INVPCID), 0);
+			     VMX_PROC2_UNRESTRICTED | VMX_PROC2_PLE | VMX_PROC2_INVPCID |
+			     VMX_PROC2_PML), 0);
 	CHECK_EQ(c.entry & VMX_ENTRY_IA32E, 0);
 }
 
@@ -161,8 +163,9 @@ TEST(test_each_feature)
 		*words[f->word] &= ~(f->word == 5 ? f->mask : f->mask << 32);
 		rc = vmx_ctls_compute(&m, &c, why, sizeof(why));
 		CHECK_EQ(rc, f->without ? 0 : -ENOTSUP);
-		if (f->without)
-			CHECK_EQ(c.absent, BIT(n));
+		if (f->without) /* the log of writes goes with the dirty bits */
+			CHECK_EQ(c.absent & ~(f->mask == VMX_EPT_AD ? BIT(VMX_FEATURES - 1) : 0),
+				 BIT(n));
 		else
 			CHECK(strstr(why, f->name) != NULL);
 	}
@@ -209,6 +212,17 @@ TEST(test_direct)
 	CHECK(!c.direct && (c.proc & BIT(19)));
 }
 
+/* The log is made of dirty bits. */
+TEST(test_pml)
+{
+	struct vmx_msrs m = table[SKYLAKE_SP].msrs;
+	struct vmx_ctls c;
+
+	m.ept_vpid &= ~VMX_EPT_AD;
+	CHECK_EQ(vmx_ctls_compute(&m, &c, why, sizeof(why)), 0);
+	CHECK(!c.pml && !(c.proc2 & VMX_PROC2_PML) && (c.absent >> (VMX_FEATURES - 1)));
+}
+
 TEST(test_no_invvpid)
 {
 	struct vmx_msrs m = table[SKYLAKE_SP].msrs;
@@ -222,4 +236,5 @@ TEST(test_no_invvpid)
 
 UNIT_MAIN({ "generations", test_generations }, { "nothing_else", test_nothing_else },
 	  { "penryn", test_penryn }, { "each_feature", test_each_feature },
-	  { "forced", test_forced }, { "direct", test_direct }, { "no_invvpid", test_no_invvpid })
+	  { "forced", test_forced }, { "direct", test_direct }, { "no_invvpid", test_no_invvpid },
+	  { "pml", test_pml })

@@ -25,7 +25,8 @@ TEST(test_plain)
 		{ 31, HVM_EXIT_RDMSR }, { 32, HVM_EXIT_WRMSR }, { 36, HVM_EXIT_UD },
 		{ 39, HVM_EXIT_UD }, { 40, HVM_EXIT_PAUSE }, { 50, HVM_EXIT_UD },
 		{ 52, HVM_EXIT_HOST }, { 54, HVM_EXIT_WBINVD }, { 55, HVM_EXIT_XSETBV },
-		{ 3, HVM_EXIT_UNKNOWN }, { 49, HVM_EXIT_UNKNOWN }, { 62, HVM_EXIT_UNKNOWN },
+		{ 3, HVM_EXIT_UNKNOWN }, { 49, HVM_EXIT_UNKNOWN }, { 61, HVM_EXIT_UNKNOWN },
+		{ 62, HVM_EXIT_HOST }, { 63, HVM_EXIT_UNKNOWN },
 		{ 0xffff, HVM_EXIT_UNKNOWN }, { 0x80000021, HVM_EXIT_ENTRY_FAIL },
 		{ 0x80000029, HVM_EXIT_ENTRY_FAIL },
 	};
@@ -154,9 +155,20 @@ TEST(test_nmi_unblocked)
 	CHECK(!vmx_nmi_unblocked(&(struct vmx_exit_info){ .reason = 48, .qual = 0x181 }));
 	CHECK(!vmx_nmi_unblocked(&(struct vmx_exit_info){ .reason = 48, .qual = 0x1181,
 							  .vectoring = 0x80000202 }));
+	CHECK(vmx_nmi_unblocked(&(struct vmx_exit_info){ .reason = 62, .qual = 0x1000 }));
+	CHECK(!vmx_nmi_unblocked(&(struct vmx_exit_info){ .reason = 62 }));
 	CHECK(vmx_nmi_unblocked(&(struct vmx_exit_info){ .reason = 0, .event = 0x80001b11 }));
 	CHECK(!vmx_nmi_unblocked(&(struct vmx_exit_info){ .reason = 0, .event = 0x80001b08 }));
 	CHECK(!vmx_nmi_unblocked(&(struct vmx_exit_info){ .reason = 10, .qual = 0x1000 }));
+}
+
+/* The index counts down from 511 and is 0xffff when the log is full. */
+TEST(test_pml)
+{
+	CHECK_EQ(vmx_pml_first(511), VMX_PML_ENTRIES);
+	CHECK_EQ(vmx_pml_first(510), 511);
+	CHECK_EQ(vmx_pml_first(0), 1);
+	CHECK_EQ(vmx_pml_first(0xffff), 0);
 }
 
 TEST(test_words)
@@ -191,5 +203,5 @@ TEST(test_msr_bitmap)
 
 UNIT_MAIN({ "plain", test_plain }, { "io", test_io }, { "mem", test_mem }, { "cr", test_cr },
 	  { "exception", test_exception }, { "redeliver", test_redeliver },
-	  { "nmi_unblocked", test_nmi_unblocked }, { "words", test_words },
+	  { "nmi_unblocked", test_nmi_unblocked }, { "words", test_words }, { "pml", test_pml },
 	  { "msr_bitmap", test_msr_bitmap })
