@@ -262,11 +262,19 @@ static int build_virtual(struct assigned *a, const struct assign_request *r)
 	if (rc)
 		return rc;
 	vassign_init(&a->v, &r->info, &a->tables, &env);
+	if (a->slot)
+		vassign_behind_port(&a->v);
 	vassign_trap(&a->v, r->trap_bar, r->trap_off, r->trap_len);
 	vassign_trap_all(&a->v, r->unbacked);
 	for (u32 i = 0; i < HOST_IRQ_MAX; i++)
 		a->source[i].a = a;
 	return map_bars(a);
+}
+
+/* Of the function, or of the port that it is behind. */
+static u8 guest_devfn(const struct assigned *a)
+{
+	return a->slot ? a->slot->fn.devfn : a->fn.devfn;
 }
 
 static int get_domain(struct vm *vm, char *why, size_t why_size)
@@ -311,17 +319,21 @@ static int attach(struct assigned *a, const struct assign_info *info, bool reset
 static int plug(struct assigned *a, char *why, size_t why_size)
 {
 	static const struct vdev_ops ops = { .reset = vdev_reset, .resume = vdev_resume };
-	u32 slot = 0;
+	u32 place = 0;
 	int rc;
 
-	while (vpci_find(pc_pci(a->vm), 0, VPCI_DEVFN(ASSIGN_FIRST_DEV + slot, 0)))
-		slot++;
-
-	a->vdev = (struct vdev){ .name = "assigned", .instance = slot, .version = 1, .state = a,
+	while (vpci_find(pc_pci(a->vm), 0, VPCI_DEVFN(ASSIGN_FIRST_DEV + place, 0)))
+		place++;
+	a->fn = (struct vpci_function){ .cfg = &a->v.cfg,
+					.devfn = VPCI_DEVFN(ASSIGN_FIRST_DEV + place, 0) };
+	if (a->slot) {
+		a->fn.bridge = &a->slot->fn;
+		a->fn.devfn = 0;
+		place = a->slot->fn.devfn;
+	}
+	a->vdev = (struct vdev){ .name = "assigned", .instance = place, .version = 1, .state = a,
 				 .ops = &ops, .fields = vdev_fields,
 				 .nfields = ARRAY_SIZE(vdev_fields) };
-	a->fn = (struct vpci_function){ .cfg = &a->v.cfg,
-					.devfn = VPCI_DEVFN(ASSIGN_FIRST_DEV + slot, 0) };
 	rc = vpci_add(pc_pci(a->vm), &a->fn);
 	if (rc) {
 		fmt_snprintf(why, why_size, "no place on its PCI bus: %s", err_name(rc));
@@ -371,6 +383,7 @@ int assign_add(struct vm *vm, const struct assign_request *r, char *why, size_t 
 	a->vm = vm;
 	a->ops = r->ops;
 	a->ctx = r->ctx;
+	a->slot = r->slot;
 	rc = build_virtual(a, r);
 	if (rc)
 		goto out_free;
@@ -386,7 +399,9 @@ int assign_add(struct vm *vm, const struct assign_request *r, char *why, size_t 
 	p->fn[p->count++] = a;
 	if (a->backed)
 		log_info("vm %s: has " BDF_FMT " as 00:%02x.0", vm->name, BDF_ARGS(r->info.bdf),
-			 a->fn.devfn >> 3);
+			 guest_devfn(a) >> 3);
+	if (a->slot)
+		hotplug_insert(a->slot);
 	return 0;
 out_detach:
 	detach(a);
@@ -430,12 +445,40 @@ void assign_remove(struct assigned *a)
 		i++;
 	p->fn[i] = p->fn[--p->count];
 	vpci_remove(pc_pci(a->vm), &a->fn); /* unmaps its BARs */
+	if (a->slot)
+		hotplug_remove(a->slot);
 	pc_remove_vdev(a->vm, &a->vdev);
 	detach(a);
 	if (a->ops && a->ops->gone)
 		a->ops->gone(a->ctx);
 	free_assigned(a);
 	drop_unused_domain(vm);
+}
+
+static struct assigned *in_slot(struct vm *vm, const struct hotplug *slot)
+{
+	struct vm_part *p = part_of(vm);
+
+	for (u32 i = 0; i < p->count; i++)
+		if (p->fn[i]->slot == slot)
+			return p->fn[i];
+	return NULL;
+}
+
+void assign_slot_reset(struct vm *vm, const struct hotplug *slot)
+{
+	struct assigned *a = in_slot(vm, slot);
+
+	if (a)
+		vdev_reset(a);
+}
+
+void assign_slot_remove(struct vm *vm, const struct hotplug *slot)
+{
+	struct assigned *a = in_slot(vm, slot);
+
+	if (a)
+		assign_remove(a);
 }
 
 void assign_open(struct assigned *a)
@@ -549,7 +592,7 @@ u32 assign_list(struct assign_stat *out, u32 max)
 			if (!a->backed || n++ >= max)
 				continue;
 			out[n - 1] = (struct assign_stat){ .bdf = a->v.info.bdf,
-						       .guest_devfn = a->fn.devfn,
+						       .guest_devfn = guest_devfn(a),
 						       .vm = a->vm->name,
 						       .interrupts = a->interrupts,
 						       .mapped = a->v.cfg.bar[0].mapped };

@@ -7,6 +7,7 @@
 #define DEVICES_PCI_ASSIGN_H
 
 #include "devices/pci/host_irq.h"
+#include "devices/pci/hotplug.h"
 #include "devices/pci/vassign.h"
 #include "devices/pci/vpci.h"
 #include "guest/vm/vdev.h"
@@ -35,6 +36,7 @@ struct assign_request {
 	struct assign_info info;
 	const struct assigned_ops *ops; /* NULL: plain function */
 	void *ctx;
+	struct hotplug *slot; /* where in the guest it goes; NULL: a place on the root bus */
 	bool unbacked;	/* no physical function yet: mmio() answers all; info describes one */
 	u8 trap_bar;	/* pages of a BAR that mmio() answers */
 	u64 trap_off, trap_len;
@@ -51,6 +53,10 @@ void assign_init(void);
  */
 int MUST_CHECK assign_add(struct vm *vm, const struct assign_request *r, char *why,
 			  size_t why_size);
+
+/** assign_slot_reset(), assign_slot_remove() - what vm has in this slot; nothing is fine, too. */
+void assign_slot_reset(struct vm *vm, const struct hotplug *slot);
+void assign_slot_remove(struct vm *vm, const struct hotplug *slot);
 
 /** assign_remove() - take it away: stopped, cleaned, detached, freed. All vCPUs parked. */
 void assign_remove(struct assigned *a);

@@ -29,6 +29,7 @@ struct assigned {
 	u64 small_pba[VMSIX_PBA_WORDS(ASSIGN_SMALL)];
 	volatile u8 *bar[6]; /* registers, where a trapped page needs them */
 	struct vpci_function fn;
+	struct hotplug *slot; /* it is behind this one, NULL: on the root bus */
 	struct vdev vdev;
 	/* Under vm->lock. */
 	struct vassign v;

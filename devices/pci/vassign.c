@@ -13,7 +13,7 @@
 #define MSI_LEN	 14
 
 /* Device capabilities passed on: payload size, extended tags, role-based errors, reset. */
-#define DEVCAP_PASSED (0x7u | 0x20u | 0x8000u | PCIE_DEVCAP_FLR)
+#define DEVCAP_PASSED (0x7u | 0x20u | PCIE_DEVCAP_ROLES | PCIE_DEVCAP_FLR)
 
 #define PM_CAP_V3    0x0003
 #define PM_CSR	     4
@@ -183,6 +183,18 @@ void vassign_init(struct vassign *v, const struct assign_info *info,
 	if (info->msix_vectors)
 		vmsix_init(&v->msix, info->msix_vectors, tables->msix, tables->pba, &msix);
 	add_caps(v);
+}
+
+void vassign_behind_port(struct vassign *v)
+{
+	if (!v->cap_pcie)
+		return;
+	vcfg_set16(&v->cfg, v->cap_pcie + PCIE_FLAGS, 2, 0);
+	/* Without role-based errors it would be a device of the first generation. */
+	vcfg_set32(&v->cfg, v->cap_pcie + PCIE_DEVCAP,
+		   vcfg_get32(&v->cfg, v->cap_pcie + PCIE_DEVCAP) | PCIE_DEVCAP_ROLES, 0);
+	vcfg_set_link(&v->cfg, v->cap_pcie);
+	vcfg_seal(&v->cfg);
 }
 
 void vassign_trap(struct vassign *v, u8 bar, u64 off, u64 len)

@@ -64,6 +64,9 @@ struct vassign_tables {
 void vassign_init(struct vassign *v, const struct assign_info *info,
 		  const struct vassign_tables *tables, const struct vassign_env *env);
 
+/** vassign_behind_port() - it is not on the root bus: an endpoint with a link. After init. */
+void vassign_behind_port(struct vassign *v);
+
 /** vassign_trap() - [off, off+len) of a BAR is answered by env->mmio(). Before the guest runs. */
 void vassign_trap(struct vassign *v, u8 bar, u64 off, u64 len);
 

@@ -112,6 +112,13 @@ u8 vcfg_add_cap(struct vcfg *c, u8 id, u8 len)
 	return off;
 }
 
+void vcfg_set_link(struct vcfg *c, u8 off)
+{
+	vcfg_set32(c, off + 12u, 0x00000011, 0); /* capabilities */
+	vcfg_set16(c, off + 16u, 0, 0x01cb);	 /* control */
+	vcfg_set16(c, off + 18u, 0x0011, 0);	 /* status */
+}
+
 u8 vcfg_add_pcie(struct vcfg *c, enum vcfg_pcie_type type)
 {
 	u8 off = vcfg_add_cap(c, PCI_CAP_PCIE, PCIE_CAP_LEN);
@@ -120,11 +127,8 @@ u8 vcfg_add_pcie(struct vcfg *c, enum vcfg_pcie_type type)
 	vcfg_set32(c, off + 4u, 0x00008000, 0);		/* role-based error reporting */
 	vcfg_set16(c, off + 8u, 0x2810, 0x70ff);	/* device control */
 	vcfg_set_w1c16(c, off + 10u, 0x000f);		/* device status */
-	if (type != PCIE_ROOT_ENDPOINT) {
-		vcfg_set32(c, off + 12u, 0x00000011, 0); /* link: 2.5 GT/s, x1 */
-		vcfg_set16(c, off + 16u, 0, 0x01cb);	 /* link control */
-		vcfg_set16(c, off + 18u, 0x0011, 0);	 /* link status: as above, up */
-	}
+	if (type != PCIE_ROOT_ENDPOINT)
+		vcfg_set_link(c, off);
 	if (type == PCIE_ROOT_PORT)
 		vcfg_set16(c, off + 28u, 0, 0x001f); /* root control */
 	vcfg_seal(c);

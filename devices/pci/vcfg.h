@@ -79,6 +79,9 @@ u8 vcfg_add_cap(struct vcfg *c, u8 id, u8 len);
 /** vcfg_add_pcie() - PCI Express capability, version 2. Returns its offset. */
 u8 vcfg_add_pcie(struct vcfg *c, enum vcfg_pcie_type type);
 
+/** vcfg_set_link() - link registers of the PCI Express capability at off: 2.5 GT/s, x1, up. */
+void vcfg_set_link(struct vcfg *c, u8 off);
+
 /** vcfg_set16(), vcfg_set32() - a register and which of its bits the guest may write. */
 void vcfg_set16(struct vcfg *c, u32 off, u16 value, u16 rw);
 void vcfg_set32(struct vcfg *c, u32 off, u32 value, u32 rw);

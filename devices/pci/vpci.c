@@ -29,7 +29,7 @@ static int bus_of(const struct vpci_function *f)
 		const u8 *v = b->cfg->value;
 
 		/* Each bridge on the way forwards its own range only. */
-		if (!v[PCI_SECONDARY_BUS] || number < v[PCI_SECONDARY_BUS] ||
+		if (b->down || !v[PCI_SECONDARY_BUS] || number < v[PCI_SECONDARY_BUS] ||
 		    number > v[PCI_SUBORDINATE_BUS])
 			return -1;
 		b = b->bridge;

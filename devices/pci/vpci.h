@@ -21,6 +21,7 @@ struct vpci_function {
 	struct vcfg *cfg;
 	const struct vpci_function *bridge; /* it is on its secondary bus; NULL: root bus */
 	u8 devfn;
+	bool down; /* a bridge: nothing behind it answers */
 };
 
 struct vpci {

@@ -16,10 +16,12 @@ static void add_net(struct text *t, u32 i, const struct config_net *n)
 
 	text_add(t, "net%u = %s mac=%02x:%02x:%02x:%02x:%02x:%02x", i,
 		 n->kind == CONFIG_NET_PV ? "pv" : "vf", m[0], m[1], m[2], m[3], m[4], m[5]);
-	if (n->kind == CONFIG_NET_VF && n->twin)
+	if (n->twin)
 		text_add(t, " twin=yes");
-	else if (n->kind == CONFIG_NET_VF)
+	else if (n->nic[0])
 		text_add(t, " nic=%s", n->nic);
+	if (n->hotplug)
+		text_add(t, " hotplug=yes");
 	if (n->vlan)
 		text_add(t, " vlan=%u", n->vlan);
 	if (n->rate_bps)

@@ -35,7 +35,14 @@ struct config_net {
 	u16 mtu;       /* pv: 0: the default */
 	bool no_packed; /* pv: split rings only */
 	bool twin;     /* vf: begins as the software twin, needs no hardware */
+	bool hotplug;  /* vf: in a slot, which is empty without nic and twin */
 };
+
+/* A VF that is there? */
+static inline bool config_net_filled(const struct config_net *n)
+{
+	return n->kind == CONFIG_NET_VF && (n->nic[0] || n->twin);
+}
 
 enum config_disk_kind { CONFIG_DISK_NONE, CONFIG_DISK_MODULE, CONFIG_DISK_NVME };
 

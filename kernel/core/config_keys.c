@@ -295,6 +295,8 @@ static const char *set_net_option(struct config_net *net, struct slice name, str
 		{ "packed", .set = net_packed },
 		{ "twin", .plain = PLAIN(struct config_net, twin, PLAIN_BOOL,
 					 .must = "twin=yes or twin=no") },
+		{ "hotplug", .plain = PLAIN(struct config_net, hotplug, PLAIN_BOOL,
+					    .must = "hotplug=yes or hotplug=no") },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
@@ -302,7 +304,7 @@ static const char *set_net_option(struct config_net *net, struct slice name, str
 			return options[i].set ? options[i].set(net, v) :
 						store(&options[i].plain, net, v);
 	}
-	return "options out of nic= mac= vlan= rate= queues= mtu= packed= twin=";
+	return "options out of nic= mac= vlan= rate= queues= mtu= packed= twin= hotplug=";
 }
 
 /* What the options of an interface must be together. */
@@ -312,12 +314,12 @@ static const char *net_complete(const struct config_net *net)
 
 	if (!net->has_mac)
 		return "complete: mac= is missing";
-	if (vf && !net->nic[0] && !net->twin)
-		return "complete: vf needs nic=NAME or twin=yes";
+	if (vf && !net->nic[0] && !net->twin && !net->hotplug)
+		return "complete: vf needs nic=NAME, twin=yes or hotplug=yes";
 	if (vf && (net->queues || net->mtu || net->no_packed))
 		return "without queues=, mtu=, packed=: a vf has its own";
-	if (!vf && (net->nic[0] || net->twin))
-		return "without nic=, twin=: pv is attached to the switch";
+	if (!vf && (net->nic[0] || net->twin || net->hotplug))
+		return "without nic=, twin=, hotplug=: pv is attached to the switch";
 	return NULL;
 }
 

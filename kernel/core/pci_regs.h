@@ -47,6 +47,7 @@
 #define PCIE_DEVSTA	 0x0a
 #define PCIE_DEVCTL2	 0x28
 #define PCIE_DEVCAP_FLR	 0x10000000u
+#define PCIE_DEVCAP_ROLES 0x8000u /* role-based error reporting */
 #define PCIE_DEVCTL_FLR	 0x8000u
 #define PCIE_DEVSTA_PENDING 0x0020u
 #define PCIE_DEVCTL2_ARI 0x0020u /* ports: forward by ARI */

@@ -62,6 +62,7 @@ extern struct pcpu boot_pcpu;
 #define SOFTIRQ_NIC	BIT(5) /* a NIC has frames, or its link changed (boot CPU only) */
 #define SOFTIRQ_ASSIGN	BIT(6) /* an assigned device sent an interrupt (boot CPU only) */
 #define SOFTIRQ_DISK	BIT(8) /* an NVMe controller of the host has completions (boot CPU only) */
+#define SOFTIRQ_SLOT	BIT(9) /* a guest let go of a function in a hot-plug slot (boot CPU only) */
 #define SOFTIRQ_COURIER BIT(7) /* the courier sent something, or has room (boot CPU only) */
 
 /**

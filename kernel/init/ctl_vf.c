@@ -6,6 +6,7 @@
 
 #include "devices/pci/assign.h"
 #include "devices/pci/assign_pci.h"
+#include "devices/pci/slots.h"
 #include "devices/sriov/igb/igb_guest.h"
 #include "devices/sriov/nics.h"
 #include "guest/vm/vm.h"
@@ -142,13 +143,15 @@ static u32 pci_line(const struct target *t)
 	return i;
 }
 
-static const struct vm *mac_owner(const u8 *mac)
+/* Besides the interface itself. */
+static const struct vm *mac_owner(const struct target *t, const u8 *mac)
 {
 	for (u32 i = 0; i < VM_MAX; i++) {
 		for (u32 n = 0; vm_at(i) && n < CONFIG_NETS; n++) {
 			const struct config_net *o = &vm_at(i)->config->net[n];
 
 			if (o->kind != CONFIG_NET_NONE && o->has_mac &&
+			    o != &t->section->net[t->net] &&
 			    memcmp(o->mac, mac, sizeof(o->mac)) == 0)
 				return vm_at(i);
 		}
@@ -163,7 +166,7 @@ static int put_into_section(struct ctl_out *out, const struct ctl_args *args,
 	static const char *const keys[] = { "nic", "mac", "vlan", "rate" };
 	struct config_vm *s = t->section;
 	const struct vm *owner;
-	struct config_net net = { .line = 0 };
+	struct config_net net = s->net[t->net]; /* an empty slot's, or nothing */
 	char buf[CTL_LINE_MAX + 1];
 	struct text text = text_make(buf, sizeof(buf));
 	const char *must;
@@ -175,7 +178,7 @@ static int put_into_section(struct ctl_out *out, const struct ctl_args *args,
 		str_copy(s->pci[s->npci++], sizeof(s->pci[0]), t->address);
 		return 0;
 	}
-	if (s->net[t->net].kind != CONFIG_NET_NONE)
+	if (net.kind != CONFIG_NET_NONE && (!net.hotplug || config_net_filled(&net)))
 		return ctl_fail(out, -EBUSY, "%s has a net%u already", s->name, t->net);
 	text_add(&text, "vf");
 	for (u32 i = 0; i < ARRAY_SIZE(keys); i++)
@@ -184,7 +187,7 @@ static int put_into_section(struct ctl_out *out, const struct ctl_args *args,
 	must = config_net_parse((struct slice){ buf, text.len }, &net);
 	if (must)
 		return ctl_fail(out, -EINVAL, "%s: must be %s", buf, must);
-	owner = mac_owner(net.mac);
+	owner = mac_owner(t, net.mac);
 	if (owner)
 		return ctl_fail(out, -EEXIST, "%s has that mac", owner->name);
 	if (!nics_find(net.nic) || !nics_find(net.nic)->vfs)
@@ -198,7 +201,9 @@ static void take_from_section(const struct target *t)
 	struct config_vm *s = t->section;
 	u32 i = pci_line(t);
 
-	if (!t->function)
+	if (!t->function && s->net[t->net].hotplug)
+		slots_empty(t->vm, t->net);
+	else if (!t->function)
 		s->net[t->net] = (struct config_net){ .line = 0 };
 	else if (i < s->npci)
 		memmove(s->pci[i], s->pci[i + 1], (--s->npci - i) * sizeof(s->pci[0]));
@@ -261,13 +266,16 @@ static int run_detach(struct ctl_out *out, const struct ctl_args *args)
 	struct target t;
 	int rc = read_target(out, &t);
 
-	(void)args;
 	if (rc)
 		return rc;
 	if (t.function ? pci_line(&t) == t.section->npci
-		       : t.section->net[t.net].kind != CONFIG_NET_VF)
+		       : !config_net_filled(&t.section->net[t.net]))
 		return ctl_fail(out, -ENOENT, "%s has no %s that is a function", t.section->name,
 				ctl_arg(out, 1));
+	if (!t.function && !ctl_opt(args, "now") && slots_ask(t.vm, t.net)) {
+		ctl_text(out, "asked", "yes"); /* the rest is done when it let go */
+		return 0;
+	}
 	rc = change_machine(out, &t, unplug_now);
 	if (!rc)
 		take_from_section(&t);
@@ -339,8 +347,9 @@ static const struct ctl_verb verbs[] = {
 	  .run = run_attach },
 	{ .name = "vf",
 	  .sub = "detach",
-	  .usage = "NAME netN|BB:DD.F",
-	  .help = "take it away again",
+	  .usage = "NAME netN|BB:DD.F [now=yes]",
+	  .help = "take it away again; from a hot-plug slot when the guest let go, or now",
+	  .options = "now",
 	  .min_args = 2,
 	  .max_args = 2,
 	  .arg = CTL_ARG_VM,

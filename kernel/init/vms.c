@@ -9,6 +9,7 @@
 #include "devices/net/net.h"
 #include "devices/pci/assign.h"
 #include "devices/pci/assign_pci.h"
+#include "devices/pci/slots.h"
 #include "devices/platform/pc.h"
 #include "devices/platform/pc_virtio.h"
 #include "devices/sriov/igb/igb_guest.h"
@@ -155,6 +156,7 @@ int vms_init(const struct boot_info *b, char *text, size_t size)
 	pc_net_init();
 	pc_disk_init();
 	pc_courier_init();
+	slots_init();
 	assign_init();
 	assign_pci_init();
 	(void)nics_init(&config); /* what does not start is said, and its guests will say so */

@@ -5,6 +5,7 @@
 #include "devices/sriov/igb/igb_guest_priv.h"
 
 #include "arch/x86/io.h"
+#include "devices/pci/slots.h"
 #include "devices/platform/pc.h"
 #include "devices/sriov/nics.h"
 #include "kernel/base/bits.h"
@@ -245,7 +246,7 @@ static int attach(struct igb_guest *v, const struct config_net *net, char *why, 
 						 .gone = on_gone };
 	const struct igb_vf0_env page = { v, page_reset, page_message, page_link, page_stat };
 	struct assign_request r = { .ops = &ops, .ctx = v, .trap_len = IGB_VF_PAGE,
-				    .unbacked = !v->g };
+				    .unbacked = !v->g, .slot = slots_at(v->vm, v->net) };
 	struct igb_vf policy = { .vlan = net->vlan, .rate_bps = net->rate_bps };
 	int rc = 0;
 
@@ -310,7 +311,7 @@ static int build(struct vm *vm, char *why, size_t why_size)
 	int rc = 0;
 
 	for (u8 i = 0; i < CONFIG_NETS && !rc; i++)
-		if (vm->config->net[i].kind == CONFIG_NET_VF)
+		if (config_net_filled(&vm->config->net[i]))
 			rc = igb_guest_add(vm, i, why, why_size);
 	return rc;
 }
