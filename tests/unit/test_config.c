@@ -285,10 +285,10 @@ TEST(vm_values)
 		{ "net0 =", "net0: '' must be 'vf nic=NAME mac=...' or 'pv mac=...'" },
 		{ "net0 = pv", "net0: 'pv' must be complete: mac= is missing" },
 		{ "net1 = vf mac=52:54:00:00:00:01",
-		  "net1: 'vf mac=52:54:00:00:00:01' must be complete: vf needs nic=NAME "
-		  "or twin=yes" },
+		  "net1: 'vf mac=52:54:00:00:00:01' must be complete: vf needs nic=NAME, "
+		  "twin=yes or hotplug=yes" },
 		{ "net1 = pv mac=52:54:00:00:00:01 nic=a",
-		  "net1: 'pv mac=52:54:00:00:00:01 nic=a' must be without nic=, twin=: "
+		  "net1: 'pv mac=52:54:00:00:00:01 nic=a' must be without nic=, twin=, hotplug=: "
 		  "pv is attached to the switch" },
 		{ "net2 = pv mac=53:54:00:00:00:01", "net2: 'pv mac=53:54:00:00:00:01' must be "
 						     "mac= six hexadecimal bytes, not multicast "
@@ -301,7 +301,7 @@ TEST(vm_values)
 		  "net0: 'pv rate=1K' must be rate= bits per second from 1M to "
 		  "400G" },
 		{ "net0 = pv speed=1", "net0: 'pv speed=1' must be options out of nic= mac= vlan= "
-				       "rate= queues= mtu= packed= twin=" },
+				       "rate= queues= mtu= packed= twin= hotplug=" },
 		{ "net0 = pv fast",
 		  "net0: 'pv fast' must be vf or pv and then name=value options" },
 		{ "net4 = pv",
