@@ -29,9 +29,9 @@ $(B)/guest/netbench $(B)/guest/moveload: $(B)/guest/%: tests/guest-linux/%.c
 
 # The stock drivers of assigned functions, and the paravirtual ones; a filesystem for a disk.
 ASSIGN_MODULES := igbvf,nvme,$(VIRTIO_MODULES),crc32c_generic,ext4
-$(B)/guest/initrd-assign.img: $(B)/guest/initrd.img tools/targets.mk
+$(B)/guest/initrd-assign.img: $(B)/guest/initrd.img $(B)/guest/moveload tools/targets.mk
 	@tools/mkinitrd --busybox $(B)/guest/busybox --tree $(B)/guest/modules-stock \
-		--modules $(ASSIGN_MODULES) -o $@
+		--modules $(ASSIGN_MODULES) --add $(B)/guest/moveload -o $@
 
 # A disk and the usual tools to make and check a filesystem on it.
 $(B)/guest/initrd-disk.img: $(B)/guest/initrd.img tools/targets.mk
@@ -86,7 +86,8 @@ test: setup
 	@tests/all
 
 demo: setup
-	@$(MAKE) -s $(B)/godwit.elf $(B)/courier.elf guest-linux $(B)/guest/initrd-virtio.img
+	@$(MAKE) -s $(B)/godwit.elf $(B)/courier.elf guest-linux $(B)/guest/initrd-virtio.img \
+		$(B)/guest/initrd-assign.img
 	@tools/demo $(if $(MOVES),--moves $(MOVES))
 
 bench: setup

@@ -145,8 +145,12 @@ static int move_functions(struct vm *vm, bool aside, u64 *ns, char *why, size_t 
 			log_err("vm %s: %s", vm->name, late);
 	}
 	vm->migrating = migrating;
+	began = time_ns() - began;
+	if (rc > 0)
+		log_info("vm %s: functions that went into %s: %d, it stood %lu us", vm->name,
+			 aside ? "software" : "hardware", rc, began / 1000);
 	if (ns)
-		*ns = time_ns() - began;
+		*ns = began;
 	return rc;
 }
 

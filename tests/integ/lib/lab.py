@@ -3,14 +3,15 @@
 
 The network is an emulator of its own, without a machine: a hub with a stream socket for each host.
 Host i (from 0) is named by the i-th letter; its courier has the address 10.0.0.(i + 1). A host
-that ends leaves the network standing.
+that ends leaves the network standing. A plain Linux can be a station of it, too.
 """
+import dataclasses
 import pathlib
 import secrets
 import subprocess
 import time
 
-from lib import paths
+from lib import paths, pcap
 from lib.machine import QEMU, Machine, MachineError, Spec, die_with_parent
 from lib.stream import TIME_SCALE
 
@@ -23,20 +24,43 @@ def address(i):
     return f"10.0.0.{i + 1}"
 
 
-def config(i, *sections):
+@dataclasses.dataclass
+class Hardware:
+    """Of a host."""
+    vfs: int = 0                    # of its NIC
+    amd: bool = False               # AMD-Vi and not VT-d
+    capture: bool = False           # all.pcap and out.pcap: what passes its NIC, what it sends
+
+    def iommu(self):
+        return "amd-iommu,intremap=on,pt=off" if self.amd else "intel-iommu,intremap=on"
+
+    def nic(self, i, path):
+        """Emulator arguments: the NIC of host i, on the socket `path` of the hub. With AMD-Vi on
+        the root bus, where its model knows functions by their right ids."""
+        port = () if self.amd else ("-device", "pcie-root-port,id=rp,slot=1,chassis=1")
+        dumps = (pcap.device("lan", "all.pcap") + pcap.device("lan", "out.pcap", "rx")
+                 if self.capture else ())
+        return ("-netdev", f"stream,id=lan,server=off,addr.type=unix,addr.path={path}", *port,
+                "-device", f"igb,{'addr=5' if self.amd else 'bus=rp'},netdev=lan,"
+                           f"mac=52:54:00:00:02:{i + 1:02x}", *dumps)
+
+
+def config(i, hardware, *sections):
     """godwit.conf of host i."""
     return (f"[host]\nname = {name(i)}\nconsole = ttyS0\nctl = ttyS1\n"
-            "[nic lan0]\nmatch = 8086:10c9\nuplink = yes\n"
+            f"[nic lan0]\nmatch = 8086:10c9\nuplink = yes\nvfs = {hardware.vfs}\n"
             "[vm courier]\nrole = courier\nmemory = 16M\nkernel = courier.elf\nautostart = yes\n"
             f"net0 = pv mac=52:54:00:00:01:{i + 1:02x}\nip = {address(i)}/24\npsk = psk.hex\n"
             + "".join(sections))
 
 
-def nic(i, path):
-    """Emulator arguments: the NIC of host i, on the socket `path` of the hub."""
-    return ("-netdev", f"stream,id=lan,server=off,addr.type=unix,addr.path={path}",
-            "-device", "pcie-root-port,id=rp,slot=1,chassis=1",
-            "-device", f"igb,bus=rp,netdev=lan,mac=52:54:00:00:02:{i + 1:02x}")
+def station(path):
+    """A plain Linux at the network, of address 10.0.0.102."""
+    return Spec(kernel=paths.GUEST / "vmlinuz-stock", initrd=paths.GUEST / "initrd-virtio.img",
+                append="console=ttyS0 quiet godwit.run=net-up godwit.ip=10.0.0.102/24",
+                smp=1, memory=192, iommu="",
+                devices=("-netdev", f"stream,id=lan,server=off,addr.type=unix,addr.path={path}",
+                         "-device", "virtio-net-pci,netdev=lan,mac=52:54:00:00:00:ff"))
 
 
 def hub_args(n):
@@ -71,9 +95,11 @@ def move(m, vm, host, options="", timeout=120):
 class Lab:
     """Use as a context manager; `machine[i]` is host i."""
 
-    def __init__(self, directory, n=2, sections=(), modules=None, memory=512):
+    def __init__(self, directory, n=2, sections=(), modules=None, memory=512, hardware=()):
         self.dir = pathlib.Path(directory)
         self.n, self.memory = n, memory
+        self.hardware = list(hardware) + [Hardware()] * (n - len(hardware))
+        self.station = None
         self.sections = list(sections) + [()] * (n - len(sections))
         self.modules = modules or {}
         self.key = self.dir / "psk.hex"
@@ -93,20 +119,22 @@ class Lab:
     def spec(self, i):
         """What host i is made of."""
         modules = {"courier.elf": paths.BUILD / "courier.elf", "psk.hex": self.key}
-        return Spec(config=config(i, *self.sections[i]), modules=modules | self.modules,
-                    memory=self.memory, devices=nic(i, f"../net{i}.sock"))
+        hardware = self.hardware[i]
+        return Spec(config=config(i, hardware, *self.sections[i]), modules=modules | self.modules,
+                    memory=self.memory, iommu=hardware.iommu(),
+                    devices=hardware.nic(i, f"../net{i}.sock"))
 
     def start_network(self):
         self.dir.mkdir(parents=True, exist_ok=True)
         self.key.write_text(secrets.token_hex(32) + "\n")
-        for i in range(self.n):
+        for i in range(self.n + 1):
             (self.dir / f"net{i}.sock").unlink(missing_ok=True)
         with open(self.dir / "hub.log", "wb") as log:
-            self._hub = subprocess.Popen(hub_args(self.n), cwd=self.dir, stdout=log,
+            self._hub = subprocess.Popen(hub_args(self.n + 1), cwd=self.dir, stdout=log,
                                          stderr=log, stdin=subprocess.DEVNULL,
                                          preexec_fn=die_with_parent)
         end = time.monotonic() + 20 * TIME_SCALE
-        while not all((self.dir / f"net{i}.sock").exists() for i in range(self.n)):
+        while not all((self.dir / f"net{i}.sock").exists() for i in range(self.n + 1)):
             if self._hub.poll() is not None or time.monotonic() > end:
                 raise MachineError("no network: " + (self.dir / "hub.log").read_text())
             time.sleep(0.02)
@@ -123,6 +151,9 @@ class Lab:
             self.machine[i].close()
         self.machine[i] = Machine(self.dir / name(i), self.spec(i)).start()
 
+    def add_station(self):
+        self.station = Machine(self.dir / "station", station(f"../net{self.n}.sock")).start()
+
     def ready(self, which=None, timeout=60):
         """Until these hosts, or all, have booted and have their network."""
         end = time.monotonic() + timeout * TIME_SCALE
@@ -135,7 +166,7 @@ class Lab:
                 time.sleep(0.2)
 
     def close(self):
-        for m in self.machine:
+        for m in (*self.machine, self.station):
             if m:
                 m.close()
         if self._hub:
