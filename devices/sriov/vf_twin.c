@@ -500,6 +500,14 @@ void vf_twin_init(struct vf_twin *t, const struct vf_twin_env *env, const struct
 	vf_twin_reset(t);
 }
 
+/* A ring that runs, with a place outside of it: no driver's doing. */
+static bool astray(const u32 *ring)
+{
+	u32 n = ring[VF_LEN] / DESC;
+
+	return (ring[VF_DCTL] & ENABLE) && n && (ring[VF_HEAD] >= n || ring[VF_TAIL] >= n);
+}
+
 int vf_twin_resume(struct vf_twin *t)
 {
 	u32 bad = (t->irq[VF_EIMS] | t->irq[VF_EICR]) & ~(u32)VECTORS;
@@ -509,5 +517,5 @@ int vf_twin_resume(struct vf_twin *t)
 	for (u32 i = 0; i < ARRAY_SIZE(plain); i++)
 		bad |= t->irq[plain[i].reg] & ~plain[i].mask;
 	t->told = 0;
-	return bad ? -EINVAL : 0;
+	return bad || astray(t->rx) || astray(t->tx) ? -EINVAL : 0;
 }

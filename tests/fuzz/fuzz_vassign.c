@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An assigned function with foreign capability contents, then any sequence of the guest's accesses:
+ * An assigned function with foreign capability contents, then any sequence of the guest's accesses,
+ * in long inputs after state from a foreign stream:
  * nothing but trapped pages reaches the model, MSI-X pages are never mapped, maps and unmaps pair.
  */
 #include "tests/fuzz/stream.h"
@@ -133,6 +134,22 @@ static void access(struct stream *s)
 	}
 }
 
+/* Its state from a foreign stream, with or without bits that no guest can have set. */
+static bool load(struct stream *s)
+{
+	bool any = take8(s) & 1;
+
+	for (u32 i = 0; i < VCFG_LEN; i++) {
+		u8 can = any ? 0xff : v.cfg.rw[i] | v.cfg.w1c[i];
+
+		v.cfg.value[i] = (u8)((v.cfg.power_on[i] & ~can) | (take8(s) & can));
+	}
+	for (u32 i = 0; i < 8; i++)
+		table[i] = take64(s);
+	pba[0] = take64(s);
+	return vassign_resume(&v) == 0;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const struct vassign_env env = { NULL, on_range, on_master, on_mode, on_raise,
@@ -146,6 +163,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!probe(&s, &a))
 		return 0;
 	vassign_init(&v, &a, &t, &env);
+	if (s.left > 256 && !load(&s))
+		return 0;
 	while (s.left)
 		access(&s);
 	vassign_reset(&v);

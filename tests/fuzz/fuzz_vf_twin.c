@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Twin of a VF: any accesses, any memory, frames in between. It touches no memory but the guest's,
+ * Twin of a VF: any accesses, any memory, frames in between, state from a stream. It touches no memory but the guest's,
  * its work is bounded, and what it sends can be read and cut.
  */
 #include "tests/fuzz/stream.h"
@@ -46,6 +46,30 @@ static void on_send(void *ctx, struct frame *f)
 		offload_checksum(f);
 }
 
+static bool in_order(const u32 *r)
+{
+	u32 n = r[VF_LEN] / 16;
+
+	return !(r[VF_LEN] % 128) && !(r[VF_BAL] % 128) &&
+	       (!(r[VF_DCTL] & BIT(25)) || !n || (r[VF_HEAD] < n && r[VF_TAIL] < n));
+}
+
+/* A few words of the state from a foreign stream; false: refused. */
+static bool load(struct stream *s)
+{
+	for (u32 n = take8(s) & 15u; n; n--) {
+		u8 reg = take8(s);
+		u32 *block = reg & 0x80 ? t.irq : reg & 0x40 ? t.context : reg & 0x20 ? t.rx : t.tx;
+		u32 words = reg & 0x80 ? VF_TWIN_INTS : reg & 0x40 ? 8 : VF_TWIN_RING;
+
+		block[(reg & 31u) % words] = take32(s);
+	}
+	if (vf_twin_resume(&t))
+		return false;
+	FUZZ_CHECK(in_order(t.rx) && in_order(t.tx));
+	return true;
+}
+
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 {
 	static const u16 hot[] = { 0x3818, 0x3810, 0x3828, 0x3800, 0x3808, 0x2818, 0x2810,
@@ -63,7 +87,10 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 		u8 what = take8(&s);
 		u64 value;
 
-		if (what < 64) { /* a few bytes of memory */
+		if (what == 63) {
+			if (!load(&s))
+				return 0;
+		} else if (what < 63) { /* a few bytes of memory */
 			u32 at = take16(&s) % RAM;
 
 			for (u32 i = 0; i < (what & 31u) && at + i < RAM; i++)

@@ -6,6 +6,7 @@
 
 #include "devices/net/offload.h"
 #include "devices/sriov/vf_twin.h"
+#include "kernel/base/err.h"
 #include "vf_driver.h"
 
 #define PAGES 128u
@@ -359,6 +360,72 @@ TEST(a_frame_without_end_stops_the_queue)
 	CHECK_EQ(t.count.malformed, 1);
 }
 
+/* State from a stream: what no VF's registers can hold is refused... */
+TEST(foreign_state_is_refused)
+{
+	static const struct {
+		u8 reg;
+		u32 value;
+	} ring[] = { { VF_BAL, 0x40 },	     { VF_LEN, 8 },	     { VF_LEN, 0x1000 + 16 },
+		     { VF_LEN, 1u << 20 },   { VF_HEAD, 128 },	     { VF_TAIL, 128 },
+		     { VF_HEAD, 0x10000 },   { VF_TAIL, 0x10000 },   { VF_DCTL, 1u << 26 },
+		     { VF_LEN, 64 * 2 } };
+	static const struct {
+		u8 reg;
+		u32 value;
+	} irq[] = { { VF_EIMS, 8 }, { VF_EICR, 8 }, { VF_EIAC, 8 },  { VF_EIAM, 1u << 31 },
+		    { VF_EITR, 1 }, { VF_IVAR, 4 }, { VF_IVAR_MISC, 0x100 } };
+
+	for (u32 i = 0; i < 2 * ARRAY_SIZE(ring); i++) {
+		u32 *r = i & 1 ? t.rx : t.tx, k = i / 2;
+
+		start();
+		CHECK_EQ(vf_twin_resume(&t), 0);
+		r[VF_HEAD] = r[VF_TAIL] = 127; /* the last place of 128, so that any length is seen */
+		r[VF_LEN] = 128 * 16;
+		CHECK_EQ(vf_twin_resume(&t), 0);
+		r[ring[k].reg] = ring[k].value;
+		CHECK_EQ(vf_twin_resume(&t), -EINVAL);
+	}
+	for (u32 i = 0; i < ARRAY_SIZE(irq); i++) {
+		start();
+		t.irq[irq[i].reg] = irq[i].value;
+		CHECK_EQ(vf_twin_resume(&t), -EINVAL);
+	}
+}
+
+/* ... and what they can hold reaches nothing but the guest's memory. */
+TEST(foreign_state_reaches_no_foreign_memory)
+{
+	static const u64 where[] = { 0x80000ull, 0x100000000ull, ~0xfffull, 0xfee00000ull };
+
+	for (u32 i = 0; i < ARRAY_SIZE(where); i++) {
+		start();
+		for (u32 k = 0; k < 2; k++) {
+			u32 *r = k ? t.rx : t.tx;
+
+			r[VF_BAL] = (u32)where[i];
+			r[VF_BAH] = (u32)(where[i] >> 32);
+			r[VF_LEN] = 128 * 16;
+			r[VF_HEAD] = 3;
+			r[VF_TAIL] = 100;
+		}
+		t.tx[VF_WBAL] = (u32)where[i] | 1;
+		t.tx[VF_WBAH] = (u32)(where[i] >> 32);
+		t.irq[VF_IVAR] = 0x83838383; /* a vector that it does not have */
+		CHECK_EQ(vf_twin_resume(&t), 0);
+		vf_twin_recheck(&t);
+		CHECK(!vf_twin_work(&t));
+		CHECK(receive(sent, 100) != NET_OK);
+		CHECK_EQ(sent_frames, 0);
+		CHECK_EQ(vf_twin_irqs(&t), 0);
+	}
+	start();
+	t.rx[VF_LEN] = t.tx[VF_LEN] = 0; /* no ring at all */
+	CHECK_EQ(vf_twin_resume(&t), 0);
+	CHECK(!vf_twin_work(&t) && receive(sent, 100) == NET_DROP_LINK);
+}
+
 UNIT_MAIN({ "registers", registers },
 	  { "sends_frames_whole_and_in_order", sends_frames_whole_and_in_order },
 	  { "waits_for_the_end_of_a_frame", waits_for_the_end_of_a_frame },
@@ -369,4 +436,6 @@ UNIT_MAIN({ "registers", registers },
 	  { "receives_with_a_header_buffer", receives_with_a_header_buffer },
 	  { "full_ring_and_filters", full_ring_and_filters }, { "interrupts", interrupts },
 	  { "rings_and_buffers_elsewhere", rings_and_buffers_elsewhere },
-	  { "a_frame_without_end_stops_the_queue", a_frame_without_end_stops_the_queue })
+	  { "a_frame_without_end_stops_the_queue", a_frame_without_end_stops_the_queue },
+	  { "foreign_state_is_refused", foreign_state_is_refused },
+	  { "foreign_state_reaches_no_foreign_memory", foreign_state_reaches_no_foreign_memory })
