@@ -39,6 +39,24 @@ $(B)/guest/initrd-disk.img: $(B)/guest/initrd.img tools/targets.mk
 		--modules virtio_pci,virtio_blk,crc32c_generic,ext4 \
 		--host /sbin/mkfs.ext4 --host /sbin/e2fsck -o $@
 
+# iperf3, for the paravirtual NIC and a VF beside it.
+$(B)/guest/programs-%: | setup
+	@tools/guest-images $*
+
+$(B)/guest/initrd-iperf3.img: $(B)/guest/initrd-virtio.img $(B)/guest/programs-iperf3
+	@tools/mkinitrd --busybox $(B)/guest/busybox --tree $(B)/guest/modules-stock \
+		--modules igbvf,$(VIRTIO_MODULES) --root $(B)/guest/programs-iperf3 \
+		--host usr/bin/iperf3 -o $@
+
+# DPDK's own virtio driver in user space, bridged to a tap.
+DPDK_LIBS := usr/lib/x86_64-linux-gnu/dpdk/pmds-*/librte_
+$(B)/guest/initrd-dpdk.img: $(B)/guest/initrd-virtio.img $(B)/guest/programs-dpdk
+	@tools/guest-images stock
+	@tools/mkinitrd --busybox $(B)/guest/busybox --tree $(B)/guest/modules-stock \
+		--modules tun,uio_pci_generic --root $(B)/guest/programs-dpdk \
+		$(foreach l,bus_pci bus_vdev mempool_ring net_virtio net_tap,--host '$(DPDK_LIBS)$l.so.*.*') \
+		--host usr/bin/dpdk-testpmd -o $@
+
 guest-linux: $(B)/guest/vmlinuz-stock $(B)/guest/initrd.img
 
 # The ISO carries the default configuration and its guest.
