@@ -27,6 +27,16 @@
 /* Same values as in the virtio header (Virtio 1.2 §5.1.6). */
 enum frame_gso { FRAME_NO_GSO = 0, FRAME_TCP4 = 1, FRAME_TCP6 = 4, FRAME_UDP = 5 };
 
+/*
+ * Whose memory the bytes behind the head are. Who goes on reading them after the call adds to uses
+ * during it, and calls done(ctx, token) as often later, with the switch's lock held.
+ */
+struct frame_owner {
+	void (*done)(void *ctx, u32 token);
+	void *ctx;
+	u32 token, uses;
+};
+
 struct frame {
 	u8 head[FRAME_HEAD];
 	u32 head_len;
@@ -37,8 +47,9 @@ struct frame {
 	u8 flags, gso; /* FRAME_, enum frame_gso */
 	u16 gso_size;
 	u16 csum_start, csum_offset; /* from the beginning of the frame; from csum_start */
-	u16 vlan;		     /* 0: untagged; no tag is in the bytes */
+	u16 vlan; /* 0: untagged; in the bytes is a tag only where it leaves by a trunk */
 	u8 priority;
+	struct frame_owner *owner; /* NULL: the bytes are valid during the call only */
 };
 
 static inline u32 frame_len(const struct frame *f)

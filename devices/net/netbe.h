@@ -37,15 +37,17 @@ const char *net_drop_name(enum net_drop why);
 #define NETBE_UDP  0x8u
 
 struct netbe_ops {
-	/* caps() - NETBE_ bits, now. */
-	u32 (*caps)(void *ctx);
-	/* send() - take f out of the switch; its bytes are valid during the call only, and the
-	 * switch must not be called back. */
+	/* caps() - NETBE_ bits, now, for f. */
+	u32 (*caps)(void *ctx, const struct frame *f);
+	/* send() - take f out of the switch; its bytes are valid during the call only, unless
+	 * it has an owner, and the switch must not be called back. */
 	enum net_drop (*send)(void *ctx, const struct frame *f);
 	/* flush() - a burst is over: publish, interrupt, ring the doorbell. */
 	void (*flush)(void *ctx);
 	/* link() - NULL, or: the operator wants the link up or down; calls vswitch_set_up(). */
 	void (*link)(void *ctx, bool up);
+	/* drain() - NULL, or: on return no frame's bytes are in use any more, by whatever means. */
+	void (*drain)(void *ctx);
 };
 
 struct netbe {

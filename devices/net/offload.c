@@ -13,6 +13,7 @@
 #define TCP_CWR 0x80u
 #define PROTO_TCP 6u
 #define PROTO_UDP 17u
+#define TPID_VLAN 0x8100u
 
 static u16 get_be16(const u8 *p)
 {
@@ -147,11 +148,13 @@ void offload_checksum(struct frame *f)
 	f->flags &= (u8)~FRAME_CSUM;
 }
 
-/* Where the headers of a frame to be cut are, checked against what its sender says. */
-struct layout {
-	u32 l4, hdr; /* offset of the transport header; bytes of all headers */
-	bool v6;
-};
+/* Is it IP of the version that the sender says? */
+static bool type_fits(const struct frame *f, const struct offload_layout *l, u16 type)
+{
+	if (l->v6 ? type != 0x86dd : type != 0x0800)
+		return false;
+	return l->udp || !f->gso || l->v6 == (f->gso == FRAME_TCP6);
+}
 
 /* Is the transport header, of protocol proto, where an IP header of this kind ends? */
 static bool ip_fits(const u8 *ip, bool v6, u32 len, u32 proto)
@@ -162,28 +165,30 @@ static bool ip_fits(const u8 *ip, bool v6, u32 len, u32 proto)
 	return len > 40 || (len == 40 && ip[6] == proto);
 }
 
-static bool parse(const struct frame *f, struct layout *l)
+bool offload_layout(const struct frame *f, struct offload_layout *l)
 {
-	bool udp = f->gso == FRAME_UDP;
-	u32 need = udp ? 8 : 20;
-	u16 type = get_be16(f->head + 12);
+	u32 need, ip = ETH_HEADER + (get_be16(f->head + 12) == TPID_VLAN ? VLAN_TAG : 0);
+	u16 type = get_be16(f->head + ip - 2);
 
+	l->ip = ip;
 	l->l4 = f->csum_start;
 	l->v6 = type == 0x86dd;
-	if ((!l->v6 && type != 0x0800) || (!udp && l->v6 != (f->gso == FRAME_TCP6)))
+	l->udp = f->gso ? f->gso == FRAME_UDP : f->csum_offset == 6;
+	need = l->udp ? 8 : 20;
+	if (!type_fits(f, l, type) || l->l4 < ip || f->head_len < l->l4 + need ||
+	    f->csum_offset != (l->udp ? 6 : 16))
 		return false;
-	if (f->head_len < l->l4 + need || f->csum_offset != (udp ? 6 : 16))
+	if (!ip_fits(f->head + ip, l->v6, l->l4 - ip, l->udp ? PROTO_UDP : PROTO_TCP))
 		return false;
-	if (!ip_fits(f->head + ETH_HEADER, l->v6, l->l4 - ETH_HEADER, udp ? PROTO_UDP : PROTO_TCP))
-		return false;
-	l->hdr = l->l4 + (udp ? 8u : (u32)(f->head[l->l4 + 12] >> 4) * 4u);
-	return l->hdr >= l->l4 + need && l->hdr <= f->head_len && l->hdr < frame_len(f);
+	l->hdr = l->l4 + (l->udp ? 8u : (u32)(f->head[l->l4 + 12] >> 4) * 4u);
+	return l->hdr >= l->l4 + need && l->hdr <= f->head_len &&
+	       l->hdr + (f->gso != FRAME_NO_GSO) <= frame_len(f);
 }
 
-static void finish_ip(struct frame *p, const struct layout *l, u32 index)
+static void finish_ip(struct frame *p, const struct offload_layout *l, u32 index)
 {
-	u8 *ip = p->head + ETH_HEADER;
-	u32 bytes = frame_len(p) - ETH_HEADER;
+	u8 *ip = p->head + l->ip;
+	u32 bytes = frame_len(p) - l->ip;
 
 	if (l->v6) {
 		put_be16(ip + 4, bytes - 40);
@@ -192,16 +197,15 @@ static void finish_ip(struct frame *p, const struct layout *l, u32 index)
 	put_be16(ip + 2, bytes);
 	put_be16(ip + 4, (u32)get_be16(ip + 4) + index);
 	put_be16(ip + 10, 0);
-	put_be16(ip + 10, ~fold(offload_sum(0, ip, l->l4 - ETH_HEADER, 0)) & 0xffff);
+	put_be16(ip + 10, ~fold(offload_sum(0, ip, l->l4 - l->ip, 0)) & 0xffff);
 }
 
 /* The pseudo header's sum, so that offload_checksum() finds it in the field. */
-static void seed_checksum(struct frame *p, const struct layout *l)
+static void seed_checksum(struct frame *p, const struct offload_layout *l, u32 sum)
 {
-	const u8 *ip = p->head + ETH_HEADER;
-	u32 sum = frame_len(p) - l->l4;
+	const u8 *ip = p->head + l->ip;
 
-	sum += p->csum_offset == 6 ? PROTO_UDP : PROTO_TCP;
+	sum += l->udp ? PROTO_UDP : PROTO_TCP;
 	sum = l->v6 ? offload_sum(sum, ip + 8, 32, 0) : offload_sum(sum, ip + 12, 8, 0);
 	put_be16(p->head + p->csum_start + p->csum_offset, fold(sum));
 }
@@ -209,11 +213,11 @@ static void seed_checksum(struct frame *p, const struct layout *l)
 bool offload_segment(const struct frame *f, void (*emit)(void *ctx, const struct frame *part),
 		     void *ctx)
 {
-	struct layout l;
+	struct offload_layout l;
 	u32 total, index = 0;
 	struct frame p;
 
-	if (!parse(f, &l))
+	if (!offload_layout(f, &l))
 		return false;
 	total = frame_len(f) - l.hdr;
 	for (u32 off = 0; off < total; off += f->gso_size, index++) {
@@ -244,7 +248,7 @@ bool offload_segment(const struct frame *f, void (*emit)(void *ctx, const struct
 			if (off)
 				l4[13] &= (u8)~TCP_CWR;
 		}
-		seed_checksum(&p, &l);
+		seed_checksum(&p, &l, frame_len(&p) - l.l4);
 		offload_checksum(&p);
 		emit(ctx, &p);
 	}
@@ -253,13 +257,23 @@ bool offload_segment(const struct frame *f, void (*emit)(void *ctx, const struct
 
 bool offload_complete(struct frame *f)
 {
-	struct layout l;
+	struct offload_layout l;
 
-	if (!parse(f, &l))
+	if (!offload_layout(f, &l))
 		return false;
 	finish_ip(f, &l, 0);
 	if (f->gso == FRAME_UDP)
 		put_be16(f->head + l.l4 + 4, frame_len(f) - l.l4);
-	seed_checksum(f, &l);
+	seed_checksum(f, &l, frame_len(f) - l.l4);
 	return true;
+}
+
+void offload_for_nic(struct frame *f, const struct offload_layout *l)
+{
+	u8 *ip = f->head + l->ip;
+
+	put_be16(ip + (l->v6 ? 4 : 2), 0);
+	if (!l->v6)
+		put_be16(ip + 10, 0);
+	seed_checksum(f, l, 0);
 }

@@ -31,6 +31,21 @@ bool offload_complete(struct frame *f);
 
 #define OFFLOAD_MIN_SEGMENT 64u
 
+/* Where the headers of a frame with FRAME_CSUM are, checked against what its sender says. */
+struct offload_layout {
+	u32 ip, l4, hdr; /* offsets of the IP and the transport header; bytes of all headers */
+	bool v6, udp;
+};
+
+/** offload_layout() - false: not TCP or UDP on IP, or the metadata does not fit the headers. */
+bool offload_layout(const struct frame *f, struct offload_layout *l);
+
+/**
+ * offload_for_nic() - a frame to be cut as hardware wants it (Intel 82576 data sheet §7.2.4): no
+ * lengths and no checksum in the IP header, a pseudo header's sum without length.
+ */
+void offload_for_nic(struct frame *f, const struct offload_layout *l);
+
 /** offload_sum() - one's complement sum of n bytes, added to sum; parity: bytes summed before. */
 u32 offload_sum(u32 sum, const u8 *p, u32 n, u32 parity);
 

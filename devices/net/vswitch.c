@@ -274,6 +274,7 @@ static void hand_over(void *ctx, const struct frame *f)
 	struct vswitch *sw = ctx;
 	struct vswitch_port *p = &sw->port[sw->to];
 	struct frame t;
+	u32 uses;
 
 	if (sw->tag && f->head_len + VLAN_TAG <= FRAME_HEAD) {
 		u16 tci = (u16)(sw->tag | f->priority << 13);
@@ -289,7 +290,10 @@ static void hand_over(void *ctx, const struct frame *f)
 		f = &t;
 	}
 	sw->flush |= BIT(sw->to);
+	uses = f->owner ? f->owner->uses : 0;
 	count_rx(sw, p, p->be.ops->send(p->be.ctx, f), frame_len(f));
+	if (f->owner && f->owner->uses != uses)
+		p->count.rx_direct += f->body_len;
 }
 
 static void finish_and_hand_over(struct vswitch *sw, const struct frame *f, u32 caps)
@@ -331,7 +335,7 @@ static void deliver(struct vswitch *sw, u32 from, u32 to, const struct frame *f,
 	else if (bucket_wait(&p->rx, now))
 		count_rx(sw, p, NET_DROP_RATE, 0);
 	else
-		finish_and_hand_over(sw, f, p->be.ops->caps(p->be.ctx));
+		finish_and_hand_over(sw, f, p->be.ops->caps(p->be.ctx, f));
 }
 
 /* Group addresses go everywhere; unknown ones where unknown stations may be. */
@@ -460,6 +464,16 @@ void vswitch_flush(struct vswitch *sw)
 
 		sw->flush &= ~BIT(i);
 		p->be.ops->flush(p->be.ctx);
+	}
+}
+
+void vswitch_drain(struct vswitch *sw)
+{
+	for (u32 i = 0; i < VSWITCH_PORTS; i++) {
+		const struct netbe *be = &sw->port[i].be;
+
+		if (sw->port[i].used && be->ops->drain)
+			be->ops->drain(be->ctx);
 	}
 }
 

@@ -33,6 +33,7 @@ struct vswitch_config {
 struct vswitch_counters {
 	u64 tx_frames, tx_bytes; /* from the port into the switch */
 	u64 rx_frames, rx_bytes; /* out of the switch */
+	u64 rx_direct; /* bytes of those that hardware reads where the sender has them */
 	u64 tx_drop[NET_DROPS], rx_drop[NET_DROPS];
 };
 
@@ -111,6 +112,9 @@ void vswitch_show(struct vswitch *sw, u32 id, u64 now);
 
 /** vswitch_flush() - the burst is over: all receivers publish what they got. */
 void vswitch_flush(struct vswitch *sw);
+
+/** vswitch_drain() - on return nobody uses bytes of any frame that was sent. */
+void vswitch_drain(struct vswitch *sw);
 
 /** vswitch_drop() - count a frame that did not even get into the switch. */
 void vswitch_drop(struct vswitch *sw, u32 id, enum net_drop why);

@@ -264,6 +264,7 @@ static void destroy(struct vm *vm)
 		/* No port: nobody else's frames reach it; then no timer, and nobody at all does. */
 		sw = net_lock();
 		nic->net.stopped = true;
+		virtio_net_drain(&nic->net);
 		if (nic->has_port)
 			vswitch_remove(sw, nic->net.port);
 		net_unlock();

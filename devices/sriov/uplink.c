@@ -8,8 +8,10 @@
 #include "devices/platform/pc.h"
 #include "devices/sriov/nics.h"
 #include "guest/vm/vm.h"
+#include "iommu/iommu.h"
 #include "kernel/base/err.h"
 #include "kernel/base/fmt.h"
+#include "kernel/core/frames.h"
 #include "kernel/core/log.h"
 
 #define ETHERNET_MTU 1500u
@@ -37,11 +39,71 @@ static void rx_end(void *ctx)
 	net_unlock();
 }
 
-static void link(void *ctx, u32 mbps)
+static void sent(void *ctx)
 {
 	(void)ctx;
-	vswitch_set_up(net_lock(), port, mbps != 0);
+	(void)net_lock();
+	igb_sent(nics_uplink());
 	net_unlock();
+}
+
+static void link(void *ctx, u32 mbps)
+{
+	struct vswitch *sw = net_lock();
+
+	(void)ctx;
+	vswitch_set_up(sw, port, mbps != 0);
+	if (!mbps)
+		vswitch_drain(sw); /* what waits there would wait for long */
+	net_unlock();
+}
+
+/* ---- memory that it reads ---------------------------------------------------------------- */
+
+static bool wants(const struct vm *vm)
+{
+	bool pv = false;
+
+	for (u32 i = 0; i < CONFIG_NETS; i++)
+		pv |= vm->config->net[i].kind == CONFIG_NET_PV;
+	return pv && nics_uplink() && iommu_present();
+}
+
+static void unmap(struct vm *vm)
+{
+	const struct gmap *m = &vm->mem;
+	int rc = 0;
+
+	for (u64 i = 0; wants(vm) && i < m->blocks; i++)
+		rc = iommu_unmap(iommu_host(), virt_to_phys(m->block[i]), SIZE_2M) ? -EIO : rc;
+	if (rc)
+		log_err("vm %s: the uplink may still read its memory", vm->name);
+}
+
+/*
+ * RAM of guests with paravirtual NICs, where the host's own devices find it, to be read only. What
+ * the NIC is told to read are places that virtq_pop() found in it.
+ */
+static int map(struct vm *vm, char *why, size_t why_size)
+{
+	const struct gmap *m = &vm->mem;
+	int rc = 0;
+
+	for (u64 i = 0; wants(vm) && i < m->blocks && !rc; i++) {
+		hpa_t hpa = virt_to_phys(m->block[i]);
+
+		rc = iommu_map(iommu_host(), hpa, hpa, SIZE_2M, PG_R);
+	}
+	if (rc)
+		fmt_snprintf(why, why_size, "uplink cannot be given its memory: %s", err_name(rc));
+	return rc;
+}
+
+void uplink_memory_init(void)
+{
+	static const struct pc_part part = { map, unmap };
+
+	pc_register_part(&part);
 }
 
 /* ---- addresses of paravirtual guests --------------------------------------------------- */
@@ -100,7 +162,7 @@ static void allow_vlans(struct igb *g, const struct config *c)
 
 void uplink_init(const struct config *c)
 {
-	static const struct igb_client client = { NULL, rx_begin, rx, rx_end, link };
+	static const struct igb_client client = { NULL, rx_begin, rx, rx_end, sent, link };
 	static const struct pc_part part = { build, destroy };
 	char name[VSWITCH_NAME_LEN];
 	const struct vswitch_config cfg = { .name = name, .open = true, .trunk = true,

@@ -8,6 +8,12 @@
 #include "kernel/core/config.h"
 
 /**
+ * uplink_memory_init() - from then on VMs are built with memory that the uplink can read. Once at
+ * boot, before pc_net_init(): so it goes away after the NICs that use it.
+ */
+void uplink_memory_init(void);
+
+/**
  * uplink_init() - plug the uplink, if there is one, into the switch; from then on the NIC also
  * knows the addresses of paravirtual guests, so that its own switch leads VFs to them. Once at
  * boot, after net_init() and nics_init(). Failures are said in the log.

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * virtio-net: transmit queues into the switch, frames from the switch into receive queues. One
- * copy, from the sender's memory to the receiver's; work left undone travels as metadata.
+ * copy, from the sender's memory to the receiver's, none to hardware that reads the sender's;
+ * work left undone travels as metadata.
  */
 #include "devices/virtio/virtio_net.h"
 
@@ -152,23 +153,69 @@ static enum net_drop parse(const struct virtio_net *n, const struct virtq_chain 
 	return NET_OK;
 }
 
+/* In the order they came, which is what IN_ORDER promises. */
+static void give_back(struct virtio_net *n, unsigned pair)
+{
+	struct virtio_net_out *o = &n->out[pair];
+
+	struct virtq *q = &n->dev.vq[TX_QUEUE(pair)];
+
+	while (o->count && !o->at[o->first].uses) {
+		virtq_push(q, o->at[o->first].id, o->at[o->first].slots, 0);
+		o->first = (o->first + 1u) % VIRTQ_MAX_SIZE;
+		o->count--;
+	}
+}
+
+/* Hardware has read what it was given of this chain. */
+static void sent(void *ctx, u32 token)
+{
+	struct virtio_net *n = ctx;
+	unsigned pair = token / VIRTQ_MAX_SIZE;
+
+	n->out[pair].at[token % VIRTQ_MAX_SIZE].uses--;
+	give_back(n, pair);
+	n->env.timer(n->env.ctx, VIRTIO_NET_POLL_NS);
+}
+
+void virtio_net_drain(struct virtio_net *n)
+{
+	bool used = false;
+
+	for (unsigned pair = 0; pair < n->cfg.pairs; pair++)
+		used |= n->out[pair].count != 0;
+	if (used)
+		vswitch_drain(n->sw);
+}
+
 /* One chain into the switch; false: its frame has to wait. */
 static bool transmit(struct virtio_net *n, unsigned pair, const struct virtq_chain *c, u64 now)
 {
+	struct virtio_net_out *o = &n->out[pair];
+	u32 slot = ((u32)o->first + o->count) % VIRTQ_MAX_SIZE;
+	struct frame_owner owner = { sent, n, pair * VIRTQ_MAX_SIZE + slot, 0 };
 	struct frame f;
 	enum net_drop rc = parse(n, c, &f);
 
 	if (rc) {
 		vswitch_drop(n->sw, n->port, rc);
-		return true;
+	} else {
+		f.owner = &owner;
+		if (n->active_pairs > 1 && f.head_len >= ETH_HEADER)
+			n->steer[flow_hash(&f)] = (u8)pair;
+		n->waiting = vswitch_send(n->sw, n->port, &f, true, now) == NET_DROP_BUFFER;
+		/* Not for ever: the receiver soon counts as stalled. */
+		if (n->waiting) {
+			n->env.timer(n->env.ctx, VIRTIO_NET_PATIENCE_NS);
+			return false;
+		}
 	}
-	if (n->active_pairs > 1 && f.head_len >= ETH_HEADER)
-		n->steer[flow_hash(&f)] = (u8)pair;
-	n->waiting = vswitch_send(n->sw, n->port, &f, true, now) == NET_DROP_BUFFER;
-	/* Not for ever: the receiver soon counts as stalled. */
-	if (n->waiting)
-		n->env.timer(n->env.ctx, VIRTIO_NET_PATIENCE_NS);
-	return !n->waiting;
+	o->at[slot].id = c->id;
+	o->at[slot].slots = c->slots;
+	o->at[slot].uses = owner.uses;
+	o->count++;
+	give_back(n, pair);
+	return true;
 }
 
 /*
@@ -215,7 +262,6 @@ static bool transmit_queue(struct virtio_net *n, unsigned pair)
 			virtq_rewind(q, &pos);
 			return false;
 		}
-		virtq_push(q, c->id, c->slots, 0);
 	}
 	n->env.defer(n->env.ctx);
 	return false;
@@ -224,17 +270,18 @@ static bool transmit_queue(struct virtio_net *n, unsigned pair)
 /* 'held': chains may be given back later. */
 static void transmit_pending(struct virtio_net *n, bool held)
 {
+	for (unsigned pair = 0; pair < n->cfg.pairs; pair++)
+		if ((n->pending >> pair & 1) && (!virtio_live(&n->dev) || transmit_queue(n, pair)))
+			n->pending &= ~(1u << pair);
+	vswitch_flush(n->sw); /* hardware may be done with it at once */
 	for (unsigned pair = 0; pair < n->cfg.pairs; pair++) {
 		struct virtq *q = &n->dev.vq[TX_QUEUE(pair)];
 
-		if ((n->pending >> pair & 1) && (!virtio_live(&n->dev) || transmit_queue(n, pair)))
-			n->pending &= ~(1u << pair);
 		if (q->done && held && q->done < q->s.size / VIRTIO_NET_HELD)
 			n->env.timer(n->env.ctx, VIRTIO_NET_POLL_NS);
 		else
 			virtio_flush(&n->dev, TX_QUEUE(pair));
 	}
-	vswitch_flush(n->sw);
 }
 
 void virtio_net_work(struct virtio_net *n)
@@ -265,11 +312,12 @@ static void kick(struct virtio_dev *d, unsigned queue)
 
 /* ---- receive --------------------------------------------------------------------------- */
 
-static u32 be_caps(void *ctx)
+static u32 be_caps(void *ctx, const struct frame *f)
 {
 	const struct virtio_net *n = ctx;
 	u64 uso = BIT(VIRTIO_NET_F_GUEST_USO4) | BIT(VIRTIO_NET_F_GUEST_USO6);
 
+	(void)f;
 	return (virtio_has(&n->dev, VIRTIO_NET_F_GUEST_CSUM) ? NETBE_CSUM : 0) |
 	       (virtio_has(&n->dev, VIRTIO_NET_F_GUEST_TSO4) ? NETBE_TCP4 : 0) |
 	       (virtio_has(&n->dev, VIRTIO_NET_F_GUEST_TSO6) ? NETBE_TCP6 : 0) |
@@ -421,7 +469,7 @@ static void be_link(void *ctx, bool up)
 
 struct netbe virtio_net_be(struct virtio_net *n)
 {
-	static const struct netbe_ops ops = { be_caps, be_send, be_flush, be_link };
+	static const struct netbe_ops ops = { be_caps, be_send, be_flush, be_link, NULL };
 
 	return (struct netbe){ &ops, n };
 }
@@ -440,6 +488,7 @@ static void stopped(struct virtio_dev *d, unsigned queue)
 	struct virtio_net *n = container_of(d, struct virtio_net, dev);
 
 	n->received &= ~(1u << queue / 2);
+	virtio_net_drain(n); /* what was sent is the driver's again */
 }
 
 static void on_reset(struct virtio_dev *d)
@@ -510,6 +559,7 @@ void virtio_net_reset(struct virtio_net *n)
 void virtio_net_quiesce(struct virtio_net *n)
 {
 	n->stopped = true;
+	virtio_net_drain(n);
 	for (unsigned pair = 0; pair < n->cfg.pairs; pair++)
 		virtio_flush(&n->dev, TX_QUEUE(pair));
 	virtio_pci_quiesce(&n->dev);

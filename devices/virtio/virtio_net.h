@@ -39,6 +39,15 @@ struct virtio_net_used {
 	u32 len;
 };
 
+/* Chains that were sent, in the order they came, while hardware still reads some of them. */
+struct virtio_net_out {
+	u16 first, count;
+	struct {
+		u16 id, slots;
+		u32 uses;
+	} at[VIRTQ_MAX_SIZE];
+};
+
 /* Room to work in; one for all NICs under the lock. */
 struct virtio_net_scratch {
 	struct virtq_chain tx, first, next;
@@ -78,6 +87,7 @@ struct virtio_net {
 	bool dry;	  /* a receive queue asked to be kicked */
 	u64 dry_since;	  /* ns */
 	u8 steer[VIRTIO_NET_STEER];
+	struct virtio_net_out out[VIRTIO_NET_MAX_PAIRS];
 
 	/* The machine's state besides dev's. */
 	u16 link;	  /* bits of the status register */
@@ -96,6 +106,9 @@ void virtio_net_init(struct virtio_net *n, const struct virtio_net_config *cfg,
 /** virtio_net_attach() - it sends and receives at this port of sw; its netbe is virtio_net_be(). */
 void virtio_net_attach(struct virtio_net *n, struct vswitch *sw, u32 port);
 struct netbe virtio_net_be(struct virtio_net *n);
+
+/** virtio_net_drain() - on return nobody reads what the guest has sent. */
+void virtio_net_drain(struct virtio_net *n);
 
 /** virtio_net_quiesce() - stop and make the saved fields true; virtio_net_resume() goes on. */
 void virtio_net_quiesce(struct virtio_net *n);

@@ -14,6 +14,7 @@ static const struct ctl_column port_columns[] = {
 	{ "name", "port", 16 },      { "mac", "address", 17 },         { "vlan", "vlan", -4 },
 	{ "link", "link", 4 },       { "rate", "rate", -11 },          { "tx_frames", "sent", -10 },
 	{ "tx_bytes", "bytes", -9 }, { "rx_frames", "received", -10 }, { "rx_bytes", "bytes", -9 },
+	{ "rx_direct", "direct", -9 },
 	{ "drops", "drops", 0 },
 };
 
@@ -72,6 +73,7 @@ static int run_list(struct ctl_out *out, const struct ctl_args *args)
 		ctl_cell_bytes(out, c.tx_bytes);
 		ctl_cell_num(out, c.rx_frames);
 		ctl_cell_bytes(out, c.rx_bytes);
+		ctl_cell_bytes(out, c.rx_direct);
 		ctl_cell(out, "%s", drops[0] ? drops : "none");
 	}
 	return 0;

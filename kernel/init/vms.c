@@ -153,6 +153,7 @@ int vms_init(const struct boot_info *b, char *text, size_t size)
 	if (err)
 		return err;
 	pc_init();
+	uplink_memory_init();
 	pc_net_init();
 	pc_disk_init();
 	pc_courier_init();

@@ -189,4 +189,6 @@ def outside(t):
     assert "obtained" in text, text
     ping(m, 1, 2)
     tcp_outside(m, 1)
+    # What it sent there the NIC read where the guest has it, but for the heads.
+    assert int(ports(m)["uplink.lan0"]["rx_direct"]) > 0.85 * len(Server.data), ports(m)
     both_ways(m)

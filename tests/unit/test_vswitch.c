@@ -25,8 +25,9 @@ static struct got got[PORTS];
 static u32 id[PORTS];
 static u64 now;
 
-static u32 caps(void *ctx)
+static u32 caps(void *ctx, const struct frame *f)
 {
+	(void)f;
 	return ((struct got *)ctx)->caps;
 }
 
@@ -48,7 +49,7 @@ static void flushed(void *ctx)
 	((struct got *)ctx)->flushes++;
 }
 
-static const struct netbe_ops ops = { caps, take, flushed, NULL };
+static const struct netbe_ops ops = { caps, take, flushed, NULL, NULL };
 
 static void add(unsigned i, struct vswitch_config c)
 {

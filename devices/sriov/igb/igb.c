@@ -26,6 +26,7 @@
 #define VEC_OTHER 1u
 
 #define RX_BUDGET 64u /* frames a softirq */
+#define DRAIN_NS  20000000u /* to send all that is in the ring */
 
 /* Interrupt at most every 20 us: bits 14:2 of the throttle register count microseconds. */
 #define THROTTLE (20u << 2)
@@ -168,6 +169,8 @@ bool igb_poll(struct igb *g)
 		serve_other(g);
 	if (events & EVENT_QUEUE) {
 		g->interrupts++;
+		if (g->client.sent)
+			g->client.sent(g->client.ctx);
 		more = serve_rx(g);
 		if (more)
 			atomic_or(&g->events, (u32)EVENT_QUEUE);
@@ -180,38 +183,75 @@ bool igb_poll(struct igb *g)
 
 /* ---- sending --------------------------------------------------------------------------- */
 
-static u32 be_caps(void *ctx)
+static u32 be_caps(void *ctx, const struct frame *f)
 {
 	(void)ctx;
-	return 0;
+	return igb_tx_takes(f) ? NETBE_CSUM | NETBE_TCP4 | NETBE_TCP6 : 0;
 }
 
 static enum net_drop be_send(void *ctx, const struct frame *f)
 {
 	struct igb *g = ctx;
-	bool ok;
 
 	if (!g->mbps)
 		return NET_DROP_LINK;
-	spin_lock(&g->tx_lock);
-	ok = igb_tx_put(&g->tx, f);
-	spin_unlock(&g->tx_lock);
-	/* The wire is slower than its senders: a drop, as nobody tells them when there is room. */
-	return ok ? NET_OK : NET_DROP_RATE;
+	/* The wire is slower than its senders: they may try again. */
+	return igb_tx_put(&g->tx, f) ? NET_OK : NET_DROP_BUFFER;
 }
 
 static void be_flush(void *ctx)
 {
 	struct igb *g = ctx;
 
-	spin_lock(&g->tx_lock);
 	reg_wr(g, IGB_TDT(g->hw.pf_pool), igb_tx_tail(&g->tx));
-	spin_unlock(&g->tx_lock);
+	(void)igb_tx_reclaim(&g->tx); /* emulators are done by now */
+}
+
+void igb_sent(struct igb *g)
+{
+	(void)igb_tx_reclaim(&g->tx);
+}
+
+/* Frames are lost: the NIC's link is down, or it does not do its work. */
+static void abort_sending(struct igb *g)
+{
+	u64 end = time_ns() + DRAIN_NS;
+	u32 q = g->hw.pf_pool;
+
+	log_warn("nic %s: %u slots of frames not sent", g->name,
+		 IGB_RING - 1 - igb_tx_reclaim(&g->tx));
+	reg_wr(g, IGB_TXDCTL(q), 0);
+	while (reg_rd(g, IGB_TXDCTL(q)) & (u32)IGB_QUEUE_ON) {
+		if (time_ns() < end)
+			continue;
+		log_err("nic %s: its queue does not stop: cut off from memory", g->name);
+		pci_write(g->func->bdf, PCI_COMMAND, 2,
+			  pci_read(g->func->bdf, PCI_COMMAND, 2) & ~PCI_COMMAND_MASTER);
+		break;
+	}
+	igb_tx_abort(&g->tx);
+	reg_wr(g, IGB_TDH(q), 0);
+	reg_wr(g, IGB_TDT(q), 0);
+	reg_wr(g, IGB_TXDCTL(q), (u32)IGB_QUEUE_ON);
+}
+
+static void be_drain(void *ctx)
+{
+	struct igb *g = ctx;
+	u64 end = time_ns() + DRAIN_NS;
+
+	be_flush(g);
+	while (igb_tx_reclaim(&g->tx) < IGB_RING - 1) {
+		if (g->mbps && time_ns() < end)
+			continue;
+		abort_sending(g);
+		return;
+	}
 }
 
 struct netbe igb_netbe(struct igb *g)
 {
-	static const struct netbe_ops ops = { be_caps, be_send, be_flush, NULL };
+	static const struct netbe_ops ops = { be_caps, be_send, be_flush, NULL, be_drain };
 
 	return (struct netbe){ .ops = &ops, .ctx = g };
 }
@@ -269,6 +309,12 @@ static void queue_base(struct igb *g, u32 low, u32 len_reg, u64 dma)
 	reg_wr(g, len_reg, IGB_RING_BYTES);
 }
 
+/* Without translation and in the host's domain device addresses are the machine's. */
+static iova_t dma_of(const u8 *p)
+{
+	return virt_to_phys(p);
+}
+
 /* Rings first, then ENABLE, then the tail: a tail written before is ignored by hardware. */
 static void start_queues(struct igb *g)
 {
@@ -280,7 +326,7 @@ static void start_queues(struct igb *g)
 	u32 q = g->hw.pf_pool;
 
 	igb_rx_init(&g->rx, &rx);
-	igb_tx_init(&g->tx, &tx);
+	igb_tx_init(&g->tx, &tx, dma_of);
 	queue_base(g, IGB_RDBAL(q), IGB_RDLEN(q), rx.desc_dma);
 	queue_base(g, IGB_TDBAL(q), IGB_TDLEN(q), tx.desc_dma);
 	reg_wr(g, IGB_SRRCTL(q), SRRCTL);
@@ -385,7 +431,6 @@ int igb_start_nic(struct igb *g, const struct pci_func *f, const struct config_n
 	memset(g, 0, sizeof(*g));
 	str_copy(g->name, sizeof(g->name), cfg->name);
 	spin_init(&g->lock, LOCK_PF, "igb");
-	spin_init(&g->tx_lock, LOCK_NIC, "igb tx");
 	g->func = f;
 	if (cfg->vfs > wanted)
 		log_warn("nic %s: %u VFs asked for, the device has %u", cfg->name, cfg->vfs,

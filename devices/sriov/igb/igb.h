@@ -23,6 +23,7 @@ struct igb_client {
 	void (*rx_begin)(void *ctx);		/* a burst of at least one frame */
 	void (*rx)(void *ctx, struct frame *f); /* f is the callee's during the call */
 	void (*rx_end)(void *ctx);		/* that was the burst */
+	void (*sent)(void *ctx);		/* igb_sent() is due, with the switch's lock */
 	void (*link)(void *ctx, u32 mbps);	/* 0: down */
 };
 
@@ -48,9 +49,7 @@ struct igb {
 	/* Filters and VFs. Rank LOCK_PF. */
 	struct spinlock lock;
 	struct igb_hw hw;
-	/* The send ring. Rank LOCK_NIC: inside the switch's lock. */
-	struct spinlock tx_lock;
-	struct igb_tx tx;
+	struct igb_tx tx; /* switch's lock */
 	/* Boot CPU's softirq alone. */
 	struct igb_rx rx;
 	struct igb_client client;
@@ -82,6 +81,9 @@ u32 igb_serve_locked(struct igb *g);
 
 /** igb_netbe() - the uplink as the switch sees it. */
 struct netbe igb_netbe(struct igb *g);
+
+/** igb_sent() - frames that the NIC has sent are their senders' again. Locks: the switch's. */
+void igb_sent(struct igb *g);
 
 /** igb_mac_add(), igb_mac_remove() - frames to this address come to the uplink's queue. -ENOSPC. */
 int MUST_CHECK igb_mac_add(struct igb *g, const u8 *mac);

@@ -15,7 +15,8 @@
 #define IGB_DESC_BYTES	 16u
 #define IGB_RING_BYTES	 (IGB_RING * IGB_DESC_BYTES)
 #define IGB_BUFS_BYTES	 (IGB_RING * IGB_BUF)
-#define IGB_TX_SLOTS_MAX 8u    /* slots one frame may take */
+#define IGB_TX_SLOTS_MAX 40u   /* slots one frame may take */
+#define IGB_TX_PIECE	 16384u /* bytes of one slot that points to its sender's memory */
 
 /* Memory of one ring, host address and what the device is told. */
 struct igb_ring_mem {
@@ -26,9 +27,13 @@ struct igb_ring_mem {
 
 struct igb_tx {
 	struct igb_ring_mem m;
+	/* dma() - what the device is told of a byte of its sender's memory. */
+	iova_t (*dma)(const u8 *p);
 	u32 head; /* oldest slot not known to be finished */
 	u32 tail; /* next free one */
-	u8 slots[IGB_RING]; /* by a frame's first slot: how many it has */
+	/* By a frame's first slot: how many it has; whose its body is, done NULL: copied. */
+	u8 slots[IGB_RING];
+	struct frame_owner owner[IGB_RING];
 	u64 frames, bytes, full;
 };
 
@@ -40,16 +45,23 @@ struct igb_rx {
 };
 
 /** igb_tx_init() - empty; write its memory's address, length, 0 and 0 to the registers. */
-void igb_tx_init(struct igb_tx *t, const struct igb_ring_mem *m);
+void igb_tx_init(struct igb_tx *t, const struct igb_ring_mem *m, iova_t (*dma)(const u8 *p));
+
+/** igb_tx_takes() - can the device itself finish what f's sender left undone? */
+bool igb_tx_takes(const struct frame *f);
 
 /**
- * igb_tx_put() - copy f, tag included, into free slots. False: no room (counted), or longer than
- * a frame may be. Publish with igb_tx_tail() afterwards.
+ * igb_tx_put() - f into free slots: its head as a copy, its body where it is when it has an owner,
+ * in few enough pieces. f is finished or igb_tx_takes() it. False: no room (counted), or longer
+ * than a frame may be. Publish with igb_tx_tail() afterwards.
  */
 bool igb_tx_put(struct igb_tx *t, const struct frame *f);
 
 /** igb_tx_reclaim() - free what the device has sent; how many slots are free now. */
 u32 igb_tx_reclaim(struct igb_tx *t);
+
+/** igb_tx_abort() - the device was stopped: free all, begin at slot 0. */
+void igb_tx_abort(struct igb_tx *t);
 
 /** igb_rx_init() - all slots hold buffers for the device; the first tail is igb_rx_tail(). */
 void igb_rx_init(struct igb_rx *r, const struct igb_ring_mem *m);

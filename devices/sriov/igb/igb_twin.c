@@ -116,9 +116,9 @@ static void twin_send(void *ctx, struct frame *f)
 	(void)vswitch_send(net_locked(), v->port, f, false, net_now());
 }
 
-static u32 be_caps(void *ctx)
+static u32 be_caps(void *ctx, const struct frame *f)
 {
-	(void)ctx;
+	(void)ctx, (void)f;
 	return 0;
 }
 
@@ -170,7 +170,7 @@ void igb_twin_init(struct igb_guest *v)
 
 int igb_twin_add_port(struct igb_guest *v)
 {
-	static const struct netbe_ops ops = { be_caps, be_send, be_flush, NULL };
+	static const struct netbe_ops ops = { be_caps, be_send, be_flush, NULL, NULL };
 	const struct netbe be = { &ops, v };
 	const struct igb_vf *policy = &v->soft.vf[0];
 	char name[VSWITCH_NAME_LEN];
