@@ -239,9 +239,9 @@ static void wait_sent(struct igb *g)
 	for (u32 us = 0; g && g->mbps && us < DRAIN_US; us += STEP_US) {
 		u32 room;
 
-		spin_lock(&g->tx_lock);
+		(void)net_lock();
 		room = igb_tx_reclaim(&g->tx);
-		spin_unlock(&g->tx_lock);
+		net_unlock();
 		if (room == IGB_RING - 1)
 			return;
 		delay_us(STEP_US);
