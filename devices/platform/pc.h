@@ -21,7 +21,7 @@ struct pc_part {
 	void (*destroy)(struct vm *vm);
 };
 
-#define PC_PARTS 8u
+#define PC_PARTS 12u
 
 /** pc_register_part() - once at boot, before VMs are built. Built in this order. */
 void pc_register_part(const struct pc_part *p);
