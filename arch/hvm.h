@@ -264,6 +264,13 @@ struct hvm_ops {
 	 */
 	u32 *(*apic_page)(struct hvm_vcpu *v);
 	/*
+	 * apic_posted() - a descriptor (kernel/base/posted.h) for edge-triggered vectors. While v
+	 * is in the guest and delivers from its page, IRQ_VECTOR_NOTIFY makes the CPU take them;
+	 * run() does not enter with some outstanding but returns HVM_EXIT_HOST. NULL, or a NULL
+	 * op: this backend or CPU cannot.
+	 */
+	u64 *(*apic_posted)(struct hvm_vcpu *v);
+	/*
 	 * apic_update() - v is loaded; direct: from now on the CPU delivers from the page and
 	 * serves TPR and EOI itself, as x2APIC registers; to be called again when the page was
 	 * changed. Not direct: the page means nothing.

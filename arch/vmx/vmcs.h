@@ -10,6 +10,7 @@
 
 /* 16-bit fields; segments follow each other by 2 in the order of enum hvm_seg */
 #define VMCS_VPID	      0x0000u
+#define VMCS_POSTED_VECTOR    0x0002u
 #define VMCS_GUEST_SEL	      0x0800u
 #define VMCS_GUEST_INTERRUPT  0x0810u /* status: requested 7:0, in service 15:8 */
 #define VMCS_PML_INDEX	      0x0812u /* next entry to be written, downwards */
@@ -26,6 +27,7 @@
 #define VMCS_PML_ADDRESS      0x200eu
 #define VMCS_TSC_OFFSET	      0x2010u
 #define VMCS_VIRTUAL_APIC     0x2012u
+#define VMCS_POSTED	      0x2016u
 #define VMCS_EPTP	      0x201au
 #define VMCS_EOI_EXIT	      0x201cu /* four of them, 64 vectors each */
 #define VMCS_GUEST_PHYSICAL   0x2400u
@@ -110,6 +112,7 @@
 #define VMX_PIN_NMI	   BIT(3)
 #define VMX_PIN_VNMI	   BIT(5)
 #define VMX_PIN_PREEMPTION BIT(6)
+#define VMX_PIN_POSTED	   BIT(7)
 
 /* processor-based controls, first and second word */
 #define VMX_PROC_IRQ_WINDOW BIT(2)
@@ -147,6 +150,7 @@
 /* exit and entry controls */
 #define VMX_EXIT_SAVE_DEBUG BIT(2)
 #define VMX_EXIT_HOST64	    BIT(9)
+#define VMX_EXIT_ACK	    BIT(15)
 #define VMX_EXIT_LOAD_PAT   BIT(19)
 #define VMX_EXIT_LOAD_EFER  BIT(21)
 #define VMX_ENTRY_LOAD_DEBUG BIT(2)

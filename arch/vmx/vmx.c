@@ -9,10 +9,13 @@
 #include "arch/x86/cpu.h"
 #include "arch/x86/fpu.h"
 #include "arch/x86/msr.h"
+#include "arch/x86/trap.h"
 #include "kernel/base/atomic.h"
 #include "kernel/base/err.h"
+#include "kernel/base/posted.h"
 #include "kernel/base/str.h"
 #include "kernel/core/frames.h"
+#include "kernel/core/irq.h"
 #include "kernel/core/log.h"
 #include "kernel/core/timer.h"
 
@@ -298,6 +301,10 @@ static void init_controls(struct hvm_vcpu *v)
 		for (u32 i = 0; i < ARRAY_SIZE(v->eoi_exits); i++)
 			vmwrite(VMCS_EOI_EXIT + 2 * i, 0);
 	}
+	if (v->posted) {
+		vmwrite(VMCS_POSTED_VECTOR, IRQ_VECTOR_NOTIFY);
+		vmwrite(VMCS_POSTED, virt_to_phys(v->posted));
+	}
 	if (v->pml) {
 		vmwrite(VMCS_PML_ADDRESS, virt_to_phys(v->pml));
 		vmwrite(VMCS_PML_INDEX, VMX_PML_ENTRIES - 1);
@@ -316,6 +323,7 @@ static void vmx_vcpu_destroy(struct hvm_vcpu *v)
 
 	if (v->pml)
 		frame_free(owner, virt_to_phys(v->pml));
+	kfree(owner, v->posted, POSTED_WORDS * sizeof(*v->posted));
 	if (v->page)
 		frame_free(owner, virt_to_phys(v->page));
 	if (v->vmcs)
@@ -344,6 +352,11 @@ static int vmx_vcpu_create(struct hvm_vcpu **out, struct hvm_vm *hvm, u32 id)
 		if (frame_alloc(hvm->owner, &page))
 			goto out;
 		v->page = phys_to_virt(page);
+	}
+	if (vmx_ctls.posted) {
+		v->posted = kalloc(hvm->owner, POSTED_WORDS * sizeof(*v->posted));
+		if (!v->posted)
+			goto out;
 	}
 	if (vmx_ctls.pml) {
 		if (frame_alloc(hvm->owner, &page))
@@ -463,20 +476,27 @@ static ALWAYS_INLINE void before_entry(struct hvm_vcpu *v, const struct hvm_regs
 	vmwrite(VMCS_GUEST_RFLAGS, regs->rflags);
 }
 
+/* What was posted before the entry was told to a CPU that did not run the guest. */
+static ALWAYS_INLINE bool outstanding(const struct hvm_vcpu *v)
+{
+	return v->posted && v->direct &&
+	       (atomic_load_relaxed(&v->posted[POSTED_CONTROL]) & POSTED_ON);
+}
+
 static void vmx_run(struct hvm_vcpu *v, struct hvm_regs *regs, const u32 *kick, struct hvm_exit *x)
 {
 	int failed;
 
 	irq_disable();
-	if (unlikely(atomic_load_relaxed(kick))) {
+	if (unlikely(atomic_load_relaxed(kick) || outstanding(v))) {
 		irq_enable();
 		x->code = HVM_EXIT_HOST;
 		return;
 	}
 	before_entry(v, regs);
 	failed = vmx_enter(regs, v->launched);
-	irq_enable();
 	if (unlikely(failed)) {
+		irq_enable();
 		entry_refused(v, failed, x);
 		return;
 	}
@@ -485,6 +505,9 @@ static void vmx_run(struct hvm_vcpu *v, struct hvm_regs *regs, const u32 *kick, 
 	regs->rip = vmread(VMCS_GUEST_RIP);
 	regs->rflags = vmread(VMCS_GUEST_RFLAGS);
 	read_exit(v);
+	if (v->exit.reason == VMX_X_INTR && vmx_ctls.posted)
+		trap_take((u8)vmread(VMCS_EXIT_EVENT));
+	irq_enable();
 	vmx_translate(&v->exit, x);
 	if (unlikely(vmx_event_matters(v)))
 		vmx_event_exit(v, x);
@@ -527,6 +550,7 @@ const struct hvm_ops vmx_ops = {
 	.nmi_ready = vmx_nmi_ready,
 	.nmi_window = vmx_nmi_window,
 	.apic_page = vmx_apic_page,
+	.apic_posted = vmx_apic_posted,
 	.apic_update = vmx_apic_update,
 	.shadow_clear = vmx_shadow_clear,
 	.get_state = vmx_get_state,

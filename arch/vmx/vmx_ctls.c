@@ -51,6 +51,7 @@ const struct hvm_feature vmx_features[VMX_FEATURES] = {
 	OPTIONAL(W_PIN, VMX_PIN_PREEMPTION, "preemption timer", "the host's timer interrupt alone"),
 	OPTIONAL(W_PROC2, VMX_PROC2_DIRECT, "TPR shadow, virtual interrupts",
 		 "injection, EOI and CR8 exit"),
+	OPTIONAL(W_PIN, VMX_PIN_POSTED, "posted interrupts", "a kick, which exits"),
 	OPTIONAL(W_PROC2, VMX_PROC2_PLE, "pause-loop exiting", "the time slice ends spinning"),
 	OPTIONAL(W_PROC2, VMX_PROC2_WBINVD, "WBINVD exiting", "the guest's WBINVD is executed"),
 	OPTIONAL(W_PROC2, VMX_PROC2_RDTSCP, "RDTSCP in guests", "#UD"),
@@ -97,26 +98,36 @@ static int check_switches(const u32 *allowed0, const u64 *allowed1, char *why, s
 	return 0;
 }
 
+/* What is there but lacks something that it needs. */
+static void drop_dependent(const struct vmx_msrs *m, const u32 *word, u64 *allowed1)
+{
+	const u32 cr8 = (u32)(VMX_PROC_CR8_LOAD | VMX_PROC_CR8_STORE);
+
+	/* Virtual interrupts want the guest's CR8 on the page too. */
+	if (!(allowed1[W_PROC] & VMX_PROC_TPR_SHADOW) || (word[W_PROC] & cr8))
+		allowed1[W_PROC2] &= ~VMX_PROC2_DIRECT;
+	if ((allowed1[W_PROC2] & VMX_PROC2_DIRECT) != VMX_PROC2_DIRECT ||
+	    !(allowed1[W_EXIT] & VMX_EXIT_ACK))
+		allowed1[W_PIN] &= ~VMX_PIN_POSTED;
+	if (!(m->ept_vpid & VMX_EPT_AD))
+		allowed1[W_PROC2] &= ~VMX_PROC2_PML;
+}
+
 int vmx_ctls_compute(const struct vmx_msrs *m, struct vmx_ctls *out, char *why, size_t why_size)
 {
 	u64 allowed1[WORDS] = { m->pin >> 32,  m->proc >> 32,  m->proc2 >> 32,
 				      m->exit >> 32, m->entry >> 32, m->ept_vpid };
 	u32 word[WORDS] = { (u32)m->pin,  (u32)m->proc,	 (u32)m->proc2,
 			    (u32)m->exit, (u32)m->entry, 0 };
-	const u32 cr8 = (u32)(VMX_PROC_CR8_LOAD | VMX_PROC_CR8_STORE);
 	u64 absent = 0;
-	bool direct;
+	bool direct, posted;
 	int rc;
 
 	if ((m->basic & REGION_TYPE) != REGION_WB)
 		return refuse(why, why_size, "VMX whose VMCS is not in %s memory", "write-back");
 	if (m->basic & ADDRESS_32)
 		return refuse(why, why_size, "VMX with structures below %s only", "4 GiB");
-	/* Virtual interrupts want the guest's CR8 on the page too. */
-	if (!(allowed1[W_PROC] & VMX_PROC_TPR_SHADOW) || (word[W_PROC] & cr8))
-		allowed1[W_PROC2] &= ~VMX_PROC2_DIRECT;
-	if (!(m->ept_vpid & VMX_EPT_AD))
-		allowed1[W_PROC2] &= ~VMX_PROC2_PML;
+	drop_dependent(m, word, allowed1);
 	for (u32 i = 0; i < VMX_FEATURES; i++) {
 		const struct hvm_feature *f = &vmx_features[i];
 
@@ -139,12 +150,16 @@ int vmx_ctls_compute(const struct vmx_msrs *m, struct vmx_ctls *out, char *why, 
 	/* Not from the start, but by mode of the local APIC. */
 	direct = (word[W_PROC2] & VMX_PROC2_DIRECT) == VMX_PROC2_DIRECT;
 	word[W_PROC2] &= (u32)~VMX_PROC2_DIRECT;
+	posted = (word[W_PIN] & VMX_PIN_POSTED) != 0;
+	word[W_PIN] &= (u32)~VMX_PIN_POSTED;
+	if (posted)
+		word[W_EXIT] |= (u32)VMX_EXIT_ACK;
 	*out = (struct vmx_ctls){
 		.pin = word[W_PIN], .proc = word[W_PROC], .proc2 = word[W_PROC2],
 		.exit = word[W_EXIT], .entry = word[W_ENTRY],
 		.vpid = (word[W_PROC2] & VMX_PROC2_VPID) != 0,
 		.preemption_timer = (word[W_PIN] & VMX_PIN_PREEMPTION) != 0,
-		.direct = direct,
+		.direct = direct, .posted = posted,
 		.pause_loop = (word[W_PROC2] & VMX_PROC2_PLE) != 0,
 		.ept_ad = (m->ept_vpid & VMX_EPT_AD) != 0,
 		.pml = (word[W_PROC2] & VMX_PROC2_PML) != 0,

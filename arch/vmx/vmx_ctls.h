@@ -24,6 +24,7 @@ struct vmx_ctls {
 	u32 pin, proc, proc2, exit, entry;
 	bool vpid, preemption_timer, pause_loop;
 	bool direct; /* VMX_PROC2_DIRECT may be set, with the TPR shadow instead of CR8 exits */
+	bool posted; /* and VMX_PIN_POSTED then; exits acknowledge interrupts */
 	bool ept_ad, ept_2m, ept_1g;
 	bool pml; /* the CPU logs the guest's writes */
 	bool invept_one, invvpid_one; /* else only all contexts at once */
@@ -31,7 +32,7 @@ struct vmx_ctls {
 	u64 absent;		      /* bit i: vmx_features[i] is not there */
 };
 
-#define VMX_FEATURES 37
+#define VMX_FEATURES 38
 
 /* word: 0 pin, 1 and 2 processor-based, 3 exit, 4 entry, 5 EPT and VPID */
 extern const struct hvm_feature vmx_features[VMX_FEATURES];

@@ -80,6 +80,11 @@ u32 *vmx_apic_page(struct hvm_vcpu *v)
 	return v->page;
 }
 
+u64 *vmx_apic_posted(struct hvm_vcpu *v)
+{
+	return v->posted;
+}
+
 /* The highest vector of a queue of the page, 0: none. */
 static u64 highest(const u32 *queue)
 {
@@ -96,6 +101,8 @@ void vmx_apic_update(struct hvm_vcpu *v, bool direct)
 
 	if (v->direct != direct) {
 		v->direct = direct;
+		if (v->posted)
+			vmwrite(VMCS_PIN_CTL, vmx_ctls.pin | (direct ? VMX_PIN_POSTED : 0));
 		vmwrite(VMCS_PROC2_CTL, vmx_ctls.proc2 | (direct ? VMX_PROC2_DIRECT : 0));
 		vmwrite(VMCS_MSR_BITMAP, virt_to_phys(v->vm->msr_bitmap[direct]));
 		vmx_windows_apply(v);

@@ -45,6 +45,7 @@ struct hvm_vcpu {
 	u8 windows;	/* VMX_WANT_* */
 	bool direct;	/* the CPU delivers interrupts from the page */
 	u32 *page;	/* NULL: it cannot */
+	u64 *posted;	/* descriptor; NULL: it cannot take what is posted */
 	u64 *pml;	/* GPAs that the guest wrote; NULL: no log */
 	u64 eoi_exits[4]; /* vectors */
 	u32 blocking;	/* guest interruptibility as of the last exit */
@@ -149,6 +150,7 @@ void vmx_shadow_clear(struct hvm_vcpu *v);
 void vmx_get_state(struct hvm_vcpu *v, struct hvm_state *out);
 int vmx_set_state(struct hvm_vcpu *v, const struct hvm_state *in);
 u32 *vmx_apic_page(struct hvm_vcpu *v);
+u64 *vmx_apic_posted(struct hvm_vcpu *v);
 void vmx_apic_update(struct hvm_vcpu *v, bool direct);
 /* vmx_windows_apply() - the first control word; v's VMCS is current. */
 void vmx_windows_apply(struct hvm_vcpu *v);

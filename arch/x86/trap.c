@@ -58,6 +58,22 @@ void trap_load(void)
 	__asm__ volatile("lidt %0" : : "m"(p));
 }
 
+/* As if the CPU had come to the stub by the IDT. */
+void trap_take(u8 vector)
+{
+	__asm__ volatile("mov %%rsp, %%rax\n\t"
+			 "and $-16, %%rsp\n\t"
+			 "mov %%ss, %%edx\n\t"
+			 "push %%rdx\n\t"
+			 "push %%rax\n\t"
+			 "pushf\n\t"
+			 "push %1\n\t"
+			 "call *%0"
+			 :
+			 : "r"(trap_stubs + (size_t)vector * STUB_SIZE), "i"(SEL_CODE64)
+			 : "rax", "rdx", "memory", "cc");
+}
+
 void trap_use_ist(void)
 {
 	idt[VEC_NMI].ist = IST_NMI;

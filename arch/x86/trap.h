@@ -44,6 +44,9 @@ void trap_init(const struct trap_hooks *h);
 /** trap_load() - use the IDT on the calling CPU. */
 void trap_load(void);
 
+/** trap_take() - serve an interrupt that was acknowledged by an exit; interrupts are off. */
+void trap_take(u8 vector);
+
 /** trap_use_ist() - NMI, #DF and #MC go to their own stacks from now on; all CPUs have a TSS. */
 void trap_use_ist(void);
 

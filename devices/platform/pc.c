@@ -37,6 +37,8 @@ static int build_lapic(struct pc *pc, u32 i)
 				      .tsc_khz = tsc_khz(),
 				      .apic_khz = MACHINE_APIC_KHZ,
 				      .page = vm->ops->apic_page(vm->vcpu[i]->hv) };
+	if (vm->ops->apic_posted)
+		cfg.posted = vm->ops->apic_posted(vm->vcpu[i]->hv);
 	l->pc = pc;
 	l->vcpu = vm->vcpu[i];
 	timer_init(&l->timer, pc_lapic_timer, l);

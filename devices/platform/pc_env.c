@@ -22,6 +22,9 @@ static void deliver_to(struct pc_lapic *l, const struct apic_msg *msg)
 	case VLAPIC_KICK:
 		vcpu_request(l->vcpu, VCPU_REQ_IRQ);
 		break;
+	case VLAPIC_NOTIFY:
+		vcpu_notify(l->vcpu);
+		break;
 	case VLAPIC_NMI:
 		vcpu_request(l->vcpu, VCPU_REQ_NMI);
 		break;
@@ -209,6 +212,9 @@ static void pic_out(void *ctx, bool level)
 		break;
 	case VLAPIC_KICK:
 		vcpu_request(l->vcpu, VCPU_REQ_IRQ);
+		break;
+	case VLAPIC_NOTIFY:
+		vcpu_notify(l->vcpu);
 		break;
 	case VLAPIC_NOTHING:
 	case VLAPIC_INIT:

@@ -38,7 +38,33 @@ HOT void vlapic_update_ppr(struct vlapic *v)
 	atomic_store_relaxed(&v->ppr, (v->tpr & 0xf0) >= isrv ? v->tpr : isrv);
 }
 
-HOT bool vlapic_post(struct vlapic *v, u8 vector, bool level)
+/*
+ * The CPU may take it while it runs the guest, but knows nothing of trigger modes: so only edges of
+ * vectors that were edges before. Who finds the bit "outstanding" set knows that someone has told
+ * the CPU, and that it has not looked yet.
+ */
+static enum vlapic_action post_to_cpu(struct vlapic *v, u32 i, u64 bit)
+{
+	if (atomic_or(&v->posted[i], bit) & bit)
+		return VLAPIC_NOTHING;
+	return atomic_or(&v->posted[POSTED_CONTROL], POSTED_ON) & POSTED_ON
+		       ? VLAPIC_NOTHING
+		       : VLAPIC_NOTIFY;
+}
+
+/* What the CPU has not taken, by its own CPU. Partner: post_to_cpu() sets the vector first. */
+static void take_posted(struct vlapic *v)
+{
+	if (!(atomic_load_relaxed(&v->posted[POSTED_CONTROL]) & POSTED_ON))
+		return;
+	atomic_and(&v->posted[POSTED_CONTROL], ~POSTED_ON);
+	for (u32 i = 0; i < 4; i++) {
+		atomic_or(&v->irr[i], atomic_swap(&v->posted[i], (u64)0));
+		atomic_or(&v->irr_sum, 1u << i);
+	}
+}
+
+HOT enum vlapic_action vlapic_post(struct vlapic *v, u8 vector, bool level)
 {
 	u32 i = vector >> 6;
 	u64 bit = BIT(vector & 63);
@@ -47,20 +73,22 @@ HOT bool vlapic_post(struct vlapic *v, u8 vector, bool level)
 		atomic_or(&v->tmr[i], bit);
 	else if (atomic_load_relaxed(&v->tmr[i]) & bit)
 		atomic_and(&v->tmr[i], ~bit);
+	else if (v->cfg.posted && vlapic_direct(v))
+		return post_to_cpu(v, i, bit);
 	if (atomic_or(&v->irr[i], bit) & bit)
-		return false;
+		return VLAPIC_NOTHING;
 	atomic_or(&v->irr_sum, 1u << i);
-	return true;
+	return VLAPIC_KICK;
 }
 
-/* Record an error from any CPU; true when its interrupt was newly queued. */
-static bool post_error(struct vlapic *v, u32 bit)
+/* Record an error from any CPU. */
+static enum vlapic_action post_error(struct vlapic *v, u32 bit)
 {
 	u32 lvt = atomic_load_relaxed(&v->lvt[VLAPIC_LVT_ERROR]);
 
 	atomic_or(&v->esr_pending, bit);
 	if ((lvt & LVT_MASKED) || (lvt & LVT_VECTOR) < 16)
-		return false;
+		return VLAPIC_NOTHING;
 	return vlapic_post(v, (u8)(lvt & LVT_VECTOR), false);
 }
 
@@ -133,8 +161,8 @@ enum vlapic_action vlapic_accept(struct vlapic *v, const struct apic_msg *msg)
 		if (!vlapic_fixed_ok(v))
 			return VLAPIC_NOTHING;
 		if (unlikely(msg->vector < 16))
-			return post_error(v, ESR_RECV_VECTOR) ? VLAPIC_KICK : VLAPIC_NOTHING;
-		return vlapic_post(v, msg->vector, msg->level) ? VLAPIC_KICK : VLAPIC_NOTHING;
+			return post_error(v, ESR_RECV_VECTOR);
+		return vlapic_post(v, msg->vector, msg->level);
 	case APIC_NMI:
 		return VLAPIC_NMI;
 	case APIC_INIT:
@@ -166,8 +194,7 @@ enum vlapic_action vlapic_lint(struct vlapic *v, unsigned pin, bool level)
 	case APIC_FIXED:
 		if ((lvt & LVT_VECTOR) < 16)
 			return VLAPIC_NOTHING;
-		return vlapic_post(v, (u8)(lvt & LVT_VECTOR), false) ? VLAPIC_KICK
-								     : VLAPIC_NOTHING;
+		return vlapic_post(v, (u8)(lvt & LVT_VECTOR), false);
 	case APIC_NMI:
 		return VLAPIC_NMI;
 	case APIC_EXTINT:
@@ -218,6 +245,7 @@ static NOINLINE int pending_page(struct vlapic *v)
 	bool update = atomic_load_relaxed(&v->attention) & VLAPIC_ATT_PAGE;
 	int vector = look(v);
 
+	take_posted(v);
 	atomic_and(&v->attention, ~(u32)VLAPIC_ATT_PAGE);
 	if (vlapic_direct(v)) {
 		if (update)
@@ -232,7 +260,8 @@ static HOT int vlapic_pending(void *lapic)
 	struct vlapic *v = lapic;
 
 	/* Asked before each entry, and this is nearly always the answer. */
-	if (likely(!(atomic_load_relaxed(&v->attention) | atomic_load_relaxed(&v->irr_sum))))
+	if (likely(!(atomic_load_relaxed(&v->attention) | atomic_load_relaxed(&v->irr_sum) |
+		     atomic_load_relaxed(&v->posted[POSTED_CONTROL]))))
 		return -1;
 	return v->cfg.page ? pending_page(v) : look(v);
 }
@@ -334,6 +363,7 @@ void vlapic_reset_regs(struct vlapic *v)
 		atomic_store_relaxed(&v->irr[i], (u64)0);
 		atomic_store_relaxed(&v->tmr[i], (u64)0);
 		v->isr[i] = 0;
+		atomic_store_relaxed(&v->posted[i], (u64)0);
 	}
 	v->isr_sum = 0;
 	v->tpr = 0;
@@ -387,6 +417,7 @@ void vlapic_init(struct vlapic *v, const struct vlapic_config *cfg, const struct
 	memset(v, 0, sizeof(*v));
 	v->env = *env;
 	v->cfg = *cfg;
+	v->posted = cfg->posted ? cfg->posted : v->none;
 	vlapic_reset(v, false);
 }
 
@@ -435,6 +466,7 @@ void vlapic_quiesce(void *lapic)
 {
 	struct vlapic *v = lapic;
 
+	take_posted(v);
 	/* What is to be written yet is in the fields. */
 	if (vlapic_direct(v) && !(atomic_load_relaxed(&v->attention) & VLAPIC_ATT_PAGE))
 		vlapic_page_read(v);

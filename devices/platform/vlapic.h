@@ -12,6 +12,7 @@
 #include "kernel/base/atomic.h"
 #include "kernel/base/bits.h"
 #include "kernel/base/compiler.h"
+#include "kernel/base/posted.h"
 #include "kernel/base/types.h"
 
 #define MSR_APIC_BASE	  0x1bu
@@ -38,6 +39,7 @@ enum vlapic_lvt {
 enum vlapic_action {
 	VLAPIC_NOTHING, /* already pending, masked or not accepted */
 	VLAPIC_KICK,	/* a new interrupt: the vCPU must look at pending() */
+	VLAPIC_NOTIFY,	/* the same, or its CPU must be told: vcpu_notify() */
 	VLAPIC_NMI,
 	VLAPIC_INIT,
 	VLAPIC_SIPI,
@@ -73,6 +75,7 @@ struct vlapic_config {
 	u64 tsc_khz;	/* guest TSC */
 	u64 apic_khz;	/* timer input clock, < 2^24 as tsc_khz */
 	u32 *page;	/* the CPU delivers from it in x2APIC mode (hvm_ops.apic_page), or NULL */
+	u64 *posted;	/* and takes what others set here (hvm_ops.apic_posted), or NULL */
 };
 
 /* Letters: (a) any CPU, atomically; (r) written by its own CPU, read by others. */
@@ -98,6 +101,8 @@ struct vlapic {
 	u32 tmict;
 	u32 dcr;
 	u64 deadline;	   /* guest TSC of the timer's next expiry, 0: not running */
+	u64 *posted;	   /* (a) cfg.posted, or none */
+	u64 none[POSTED_WORDS];
 };
 
 #define VLAPIC_ATT_TIMER  BIT(0) /* look at the timer */
@@ -111,11 +116,11 @@ void vlapic_init(struct vlapic *v, const struct vlapic_config *cfg, const struct
 extern const struct irqchip_ops vlapic_irqchip;
 
 /**
- * vlapic_post() - queue vector (16..255) as edge or level triggered. Returns whether the vCPU
- * must be kicked (false: it was queued already). Context: any CPU.
- * Intel SDM vol. 3 §11.8.4.
+ * vlapic_post() - queue vector (16..255) as edge or level triggered. Returns VLAPIC_KICK or
+ * VLAPIC_NOTIFY; VLAPIC_NOTHING: it was queued already. Context: any CPU.
+ * Intel SDM vol. 3 §11.8.4, §31.6.
  */
-bool vlapic_post(struct vlapic *v, u8 vector, bool level);
+enum vlapic_action vlapic_post(struct vlapic *v, u8 vector, bool level);
 
 /**
  * vlapic_matches() - is v addressed by msg's destination (shorthand APIC_DEST)? Physical 8-bit

@@ -97,18 +97,28 @@ u64 vcpu_tsc_to_host(const struct vcpu *v, u64 guest)
 	return guest - v->vm->tsc_offset - v->msr.tsc_adjust;
 }
 
-void vcpu_request(struct vcpu *v, u32 bits)
+/* What is wanted of v was posted before. */
+static void reach(struct vcpu *v, void (*tell)(u32 cpu))
 {
-	u32 cpu;
+	u32 cpu = atomic_load_relaxed(&v->sched.cpu);
 
-	atomic_or(&v->requests, bits);
-	cpu = atomic_load_relaxed(&v->sched.cpu);
 	/* On its own CPU a running vCPU is between two entries and looks by itself. */
 	if (cpu == this_cpu()->id && atomic_load_relaxed(&v->sched.state) == SCHED_RUNNING)
 		return;
 	sched_wake(&v->sched);
 	if (cpu != this_cpu()->id)
-		cpu_kick(cpu);
+		tell(cpu);
+}
+
+void vcpu_request(struct vcpu *v, u32 bits)
+{
+	atomic_or(&v->requests, bits);
+	reach(v, cpu_kick);
+}
+
+void vcpu_notify(struct vcpu *v)
+{
+	reach(v, cpu_notify);
 }
 
 void vcpu_tpr_changed(struct vcpu *v)

@@ -81,6 +81,12 @@ struct vcpu {
  */
 void vcpu_request(struct vcpu *v, u32 bits);
 
+/**
+ * vcpu_notify() - vectors were posted where the CPU itself looks (hvm_ops.apic_posted): as
+ * vcpu_request(), but one that runs the guest goes on. Context: any, no lock needed.
+ */
+void vcpu_notify(struct vcpu *v);
+
 /** vcpu_tsc() - what RDTSC gives the guest now. */
 u64 vcpu_tsc(const struct vcpu *v);
 

@@ -26,15 +26,21 @@ void cpu_kick(u32 id)
 	lapic_send_ipi(p->apic_id, IRQ_VECTOR_KICK);
 }
 
+void cpu_notify(u32 id)
+{
+	lapic_send_ipi(pcpu_get(id)->apic_id, IRQ_VECTOR_NOTIFY);
+}
+
 static void kicked(void *ctx)
 {
-	/* The sender has set the kick word; to have left the guest or HLT is all. */
+	/* The sender has left word; to have left the guest or HLT is all. */
 	(void)ctx;
 }
 
 void ipi_init(void)
 {
 	irq_set(IRQ_VECTOR_KICK, kicked, NULL);
+	irq_set(IRQ_VECTOR_NOTIFY, kicked, NULL);
 	ready = true;
 }
 

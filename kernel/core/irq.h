@@ -9,6 +9,7 @@
 #include "kernel/base/types.h"
 
 /* Fixed vectors, above all allocated ones and so of higher priority. */
+#define IRQ_VECTOR_NOTIFY   0xfa /* VMX takes it without an exit: Intel SDM vol. 3 §31.6 */
 #define IRQ_VECTOR_ERROR    0xfb
 #define IRQ_VECTOR_KICK	    0xfc
 #define IRQ_VECTOR_TIMER    0xfd

@@ -71,6 +71,12 @@ extern struct pcpu boot_pcpu;
  */
 void cpu_kick(u32 id);
 
+/**
+ * cpu_notify() - interrupt CPU id, not the calling one, with IRQ_VECTOR_NOTIFY: a guest that runs
+ * there takes what was posted for it, and goes on; else nothing happens. Context: any.
+ */
+void cpu_notify(u32 id);
+
 /** softirq_run() - run what is pending on this CPU; called by the CPU's main loop. */
 void softirq_run(void);
 

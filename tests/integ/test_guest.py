@@ -131,11 +131,12 @@ def under_godwit(t, line, slow=1, **machine):
         assert m.ctl.request("vm info t")["state"] == "running"
         m.ctl.request("vm stop t")
     wait_off(m)
+    return m
 
 
 def in_bochs(t, line, model=VMX_MODEL, **machine):
     """One processor: several are emulated in turns, so they would only be slower."""
-    under_godwit(t, line, slow=3, bochs=model, **({"smp": 1} | machine))
+    return under_godwit(t, line, slow=3, bochs=model, **({"smp": 1} | machine))
 
 
 def on_emulator(t, line):

@@ -119,5 +119,108 @@ TEST(page_saved)
 	CHECK_EQ(ops->pending(&L), 0);
 	CHECK_EQ(ops->ack(&L), 0x27);
 }
+static u64 posted[POSTED_WORDS];
+
+static void setup_posted(void)
+{
+	const struct vlapic_env env = { NULL, env_now, env_arm, env_send, env_eoi, env_ack };
+	const struct vlapic_config cfg = { .id = 0, .bsp = true, .x2apic = true, .maxphyaddr = 40,
+					   .tsc_khz = 2000000, .apic_khz = 1000000, .page = page,
+					   .posted = posted };
+
+	memset(&e, 0, sizeof(e));
+	memset(page, 0, sizeof(page));
+	memset(posted, 0, sizeof(posted));
+	vlapic_init(&L, &cfg, &env);
+	wr(0xf0, 0x1ff);
+	CHECK_EQ(vlapic_post(&L, 0x41, false), VLAPIC_KICK); /* xAPIC mode: not to the CPU */
+	CHECK_EQ(posted[POSTED_CONTROL], 0);
+	while (ops->pending(&L) == IRQCHIP_UPDATE)
+		;
+	CHECK_EQ(ops->ack(&L), 0x41);
+	wr(0xb0, 0);
+	CHECK(ops->wrmsr(&L, MSR_APIC_BASE, L.base | APIC_BASE_X2APIC));
+	while (ops->pending(&L) == IRQCHIP_UPDATE)
+		;
+}
+
+/* What the CPU does in the guest when it is notified. */
+static void cpu_notified(void)
+{
+	posted[POSTED_CONTROL] &= ~POSTED_ON;
+	for (u32 i = 0; i < 8; i++)
+		page[0x200 / 4 + 4 * i] |= (u32)(posted[i / 2] >> i % 2 * 32);
+	memset(posted, 0, 4 * sizeof(u64));
+}
+
+TEST(page_posted)
+{
+	struct apic_msg m = { .vector = 0x99, .assert = true };
+
+	setup_posted();
+	CHECK_EQ(vlapic_accept(&L, &m), VLAPIC_NOTIFY);
+	CHECK_EQ(posted[2], 1ull << 25);
+	CHECK_EQ(posted[POSTED_CONTROL], POSTED_ON);
+	CHECK_EQ(vlapic_accept(&L, &m), VLAPIC_NOTHING);
+	CHECK_EQ(vlapic_post(&L, 0xff, false), VLAPIC_NOTHING); /* it was told and has not looked */
+	cpu_notified();
+	cpu_takes(0xff);
+	cpu_takes(0x99);
+	CHECK_EQ(ops->pending(&L), -1);
+	/* Told when it did not run the guest: taken before the next entry. */
+	CHECK_EQ(vlapic_post(&L, 0x30, false), VLAPIC_NOTIFY);
+	CHECK_EQ(ops->pending(&L), IRQCHIP_UPDATE);
+	CHECK_EQ(posted[0] | posted[POSTED_CONTROL], 0);
+	CHECK_EQ(ops->pending(&L), -1);
+	cpu_takes(0x30);
+	/* Halted, the first does not wake it, the second must. */
+	page[0x110 / 4] = page[0x140 / 4] = page[0x170 / 4] = 0;
+	page[0x80 / 4] = 0x60;
+	CHECK_EQ(vlapic_post(&L, 0x51, false), VLAPIC_NOTIFY);
+	CHECK(!ops->wakes(&L));
+	CHECK_EQ(vlapic_post(&L, 0x71, false), VLAPIC_NOTIFY);
+	CHECK(ops->wakes(&L));
+	CHECK_EQ(ops->pending(&L), IRQCHIP_UPDATE);
+	cpu_takes(0x71);
+	cpu_takes(0x51);
+}
+
+/* Of trigger modes the CPU knows what apic_update() told it: no level, and no first edge after. */
+TEST(page_posted_level)
+{
+	setup_posted();
+	CHECK_EQ(vlapic_post(&L, 0x52, true), VLAPIC_KICK);
+	CHECK_EQ(posted[1] | posted[POSTED_CONTROL], 0);
+	CHECK_EQ(ops->pending(&L), IRQCHIP_UPDATE);
+	cpu_takes(0x52);
+	CHECK_EQ(page[0x1a0 / 4], 1u << 18);
+	CHECK_EQ(vlapic_post(&L, 0x52, false), VLAPIC_KICK);
+	CHECK_EQ(ops->pending(&L), IRQCHIP_UPDATE);
+	CHECK_EQ(page[0x1a0 / 4], 0);
+	cpu_takes(0x52);
+	CHECK_EQ(vlapic_post(&L, 0x52, false), VLAPIC_NOTIFY);
+}
+
+/* Nothing posted is left behind by a save, nothing survives a reset. */
+TEST(page_posted_saved)
+{
+	setup_posted();
+	CHECK_EQ(vlapic_post(&L, 0x52, false), VLAPIC_NOTIFY);
+	vlapic_quiesce(&L);
+	CHECK_EQ(L.irr[1], 1ull << 18);
+	CHECK_EQ(vlapic_resume(&L), 0);
+	CHECK_EQ(vlapic_post(&L, 0x99, false), VLAPIC_NOTIFY);
+	vlapic_quiesce(&L); /* not run since */
+	CHECK_EQ(L.irr[1], 1ull << 18);
+	CHECK_EQ(L.irr[2], 1ull << 25);
+	CHECK_EQ(ops->pending(&L), IRQCHIP_UPDATE);
+	cpu_takes(0x99);
+	cpu_takes(0x52);
+	CHECK_EQ(vlapic_post(&L, 0x61, false), VLAPIC_NOTIFY);
+	ops->reset(&L, false);
+	CHECK_EQ(posted[1], 0);
+}
+
 UNIT_MAIN({ "page_by_mode", page_by_mode }, { "page_queues", page_queues },
-	  { "page_saved", page_saved })
+	  { "page_saved", page_saved }, { "page_posted", page_posted },
+	  { "page_posted_level", page_posted_level }, { "page_posted_saved", page_posted_saved })

@@ -120,6 +120,9 @@ TEST(test_generations)
 				 (c.direct ? DIRECT : 0) | (c.pml ? PML : 0),
 			 table[i].has);
 		CHECK_EQ(c.proc2 & VMX_PROC2_DIRECT, 0); /* by mode of the local APIC */
+		CHECK_EQ(c.pin & VMX_PIN_POSTED, 0);	 /* likewise */
+		CHECK(c.posted == (c.direct && (m->pin & VMX_PIN_POSTED << 32)));
+		CHECK(!(c.exit & VMX_EXIT_ACK) == !c.posted);
 		CHECK(c.vpid && c.preemption_timer && c.invept_one && c.invvpid_one);
 		CHECK_EQ(c.timer_shift, 5);
 	}
@@ -163,9 +166,11 @@ TEST(test_each_feature)
 		*words[f->word] &= ~(f->word == 5 ? f->mask : f->mask << 32);
 		rc = vmx_ctls_compute(&m, &c, why, sizeof(why));
 		CHECK_EQ(rc, f->without ? 0 : -ENOTSUP);
-		if (f->without) /* the log of writes goes with the dirty bits */
-			CHECK_EQ(c.absent & ~(f->mask == VMX_EPT_AD ? BIT(VMX_FEATURES - 1) : 0),
-				 BIT(n));
+		/* what needs it goes with it */
+		if (f->without && (f->mask == VMX_EPT_AD || f->mask == VMX_PROC2_DIRECT))
+			CHECK_EQ(__builtin_popcountll(c.absent), 2);
+		else if (f->without)
+			CHECK_EQ(c.absent, BIT(n));
 		else
 			CHECK(strstr(why, f->name) != NULL);
 	}
@@ -210,6 +215,22 @@ TEST(test_direct)
 	m.proc |= BIT(19);
 	CHECK_EQ(vmx_ctls_compute(&m, &c, why, sizeof(why)), 0);
 	CHECK(!c.direct && (c.proc & BIT(19)));
+	CHECK(!c.posted && !(c.exit & VMX_EXIT_ACK));
+}
+
+/* Posted interrupts want them, and exits that acknowledge. */
+TEST(test_posted)
+{
+	struct vmx_msrs m = table[SKYLAKE_SP].msrs;
+	struct vmx_ctls c;
+
+	m.exit &= ~(VMX_EXIT_ACK << 32);
+	CHECK_EQ(vmx_ctls_compute(&m, &c, why, sizeof(why)), 0);
+	CHECK(c.direct && !c.posted && !(c.exit & VMX_EXIT_ACK));
+	m = table[SKYLAKE_SP].msrs;
+	m.pin &= ~(VMX_PIN_POSTED << 32);
+	CHECK_EQ(vmx_ctls_compute(&m, &c, why, sizeof(why)), 0);
+	CHECK(c.direct && !c.posted && !(c.exit & VMX_EXIT_ACK));
 }
 
 /* The log is made of dirty bits. */
@@ -237,4 +258,4 @@ TEST(test_no_invvpid)
 UNIT_MAIN({ "generations", test_generations }, { "nothing_else", test_nothing_else },
 	  { "penryn", test_penryn }, { "each_feature", test_each_feature },
 	  { "forced", test_forced }, { "direct", test_direct }, { "no_invvpid", test_no_invvpid },
-	  { "pml", test_pml })
+	  { "pml", test_pml }, { "posted", test_posted })
