@@ -92,7 +92,7 @@ static bool learn(struct vswitch *sw, u32 id, const u8 *mac, u16 vlan, u64 now)
 	struct vswitch_entry *e = find(sw, mac, vlan);
 
 	if (e && e->fixed)
-		return e->port == id;
+		return e->port == id || (sw->port[e->port].away && sw->port[id].cfg.open);
 	if (!sw->port[id].cfg.open && !sw->port[id].cfg.trunk)
 		return true; /* its address is known already */
 	if (!e)
@@ -199,6 +199,16 @@ void vswitch_remove(struct vswitch *sw, u32 id)
 	sw->flush &= ~BIT(id);
 	if (sw->mirror == id)
 		sw->mirror = VSWITCH_NO_PORT;
+}
+
+bool vswitch_set_away(struct vswitch *sw, const u8 *mac, u16 vlan, bool away)
+{
+	struct vswitch_entry *e = find(sw, mac, vlan);
+	bool change = e && e->fixed && sw->port[e->port].away != away;
+
+	if (change)
+		sw->port[e->port].away = away;
+	return change;
 }
 
 void vswitch_set_up(struct vswitch *sw, u32 id, bool up)
@@ -438,7 +448,7 @@ enum net_drop vswitch_send(struct vswitch *sw, u32 id, struct frame *f, bool may
 	sw->result = NET_OK;
 	sw->may_wait = false;
 	to = mac_is_group(f->head) ? VSWITCH_NO_PORT : vswitch_lookup(sw, f->head, f->vlan, now);
-	if (to == VSWITCH_NO_PORT) {
+	if (to == VSWITCH_NO_PORT || sw->port[to].away) {
 		flood(sw, id, f, mac_is_group(f->head), now);
 	} else {
 		sw->may_wait = may_wait;

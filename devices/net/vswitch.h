@@ -39,6 +39,7 @@ struct vswitch_counters {
 
 struct vswitch_port {
 	bool used, up;
+	bool away; /* its address is behind an open port, see vswitch_set_away() */
 	struct netbe be;
 	char name[VSWITCH_NAME_LEN];
 	struct vswitch_config cfg;
@@ -83,6 +84,12 @@ void vswitch_remove(struct vswitch *sw, u32 id);
 
 /** vswitch_set_up() - a port that is down neither sends nor gets; what was learned there goes. */
 void vswitch_set_up(struct vswitch *sw, u32 id, bool up);
+
+/**
+ * vswitch_set_away() - the station of the port that owns mac in vlan (nobody's: nothing happens) is
+ * reached, and sends, by an open port from now on, or by its own again. True: that is a change.
+ */
+bool vswitch_set_away(struct vswitch *sw, const u8 *mac, u16 vlan, bool away);
 
 /** vswitch_set_rate() - bits a second, 0: none; in both directions. */
 void vswitch_set_rate(struct vswitch *sw, u32 id, u64 tx_bps, u64 rx_bps, u64 now);

@@ -196,6 +196,7 @@ static int build_nic(struct vm *vm, u32 i, const struct config_net *c)
 		.pairs = (u16)(c->queues ? c->queues : min_u64(vm->vcpus, VIRTIO_NET_MAX_PAIRS)),
 		.mtu = c->mtu ? c->mtu : VIRTIO_NET_MTU,
 		.packed = !c->no_packed,
+		.standby = c->standby,
 		.speed_mbps = SPEED_MBPS
 	};
 	struct virtio_net_env env = { .ctx = nic, nic_now, nic_defer, nic_timer, nic_room };

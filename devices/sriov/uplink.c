@@ -128,9 +128,26 @@ static int build(struct vm *vm, char *why, size_t why_size)
 
 static void destroy(struct vm *vm)
 {
-	for (u32 i = 0; i < CONFIG_NETS; i++)
-		if (vm->config->net[i].kind == CONFIG_NET_PV)
-			igb_mac_remove(nics_uplink(), vm->config->net[i].mac);
+	for (u32 i = 0; i < CONFIG_NETS; i++) {
+		if (vm->config->net[i].kind != CONFIG_NET_PV)
+			continue;
+		uplink_team(&vm->config->net[i], false);
+		igb_mac_remove(nics_uplink(), vm->config->net[i].mac);
+	}
+}
+
+/* While both could receive, before the driver has begun to, the NIC leads to both. */
+void uplink_team(const struct config_net *net, bool receives)
+{
+	bool change = vswitch_set_away(net_lock(), net->mac, net->vlan, receives);
+
+	net_unlock();
+	if (!change || !nics_uplink())
+		return;
+	if (receives)
+		igb_mac_remove(nics_uplink(), net->mac);
+	else if (igb_mac_add(nics_uplink(), net->mac))
+		log_warn("nic %s: no address filter is left for a standby", nics_uplink()->name);
 }
 
 /* ---- start ----------------------------------------------------------------------------- */

@@ -20,4 +20,11 @@ void uplink_memory_init(void);
  */
 void uplink_init(const struct config *c);
 
+/**
+ * uplink_team() - net is a VF whose driver begins or ceases to receive: if there is a standby with
+ * its address the switch and the uplink's filters lead to the one that receives. Locks: vm->lock,
+ * or its vCPUs are parked.
+ */
+void uplink_team(const struct config_net *net, bool receives);
+
 #endif

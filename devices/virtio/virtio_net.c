@@ -38,6 +38,8 @@ static u64 offered(const struct virtio_net_config *c)
 		BIT(VIRTIO_NET_F_GUEST_USO4) | BIT(VIRTIO_NET_F_GUEST_USO6) |
 		BIT(VIRTIO_NET_F_HOST_USO) | BIT(VIRTIO_NET_F_SPEED_DUPLEX);
 
+	if (c->standby)
+		f |= BIT(VIRTIO_NET_F_STANDBY);
 	return c->pairs > 1 ? f | BIT(VIRTIO_NET_F_MQ) : f;
 }
 

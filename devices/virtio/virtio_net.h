@@ -69,6 +69,7 @@ struct virtio_net_config {
 	u16 pairs; /* 1..VIRTIO_NET_MAX_PAIRS */
 	u16 mtu;
 	bool packed; /* offer packed rings too */
+	bool standby; /* of another function with the same address (§5.1.3) */
 	u32 speed_mbps; /* as shown to the guest */
 };
 
@@ -158,6 +159,7 @@ bool virtio_net_listens(const struct virtio_net *n, const struct frame *f);
 #define VIRTIO_NET_F_GUEST_USO4	    54u
 #define VIRTIO_NET_F_GUEST_USO6	    55u
 #define VIRTIO_NET_F_HOST_USO	    56u
+#define VIRTIO_NET_F_STANDBY	    62u
 #define VIRTIO_NET_F_SPEED_DUPLEX   63u
 
 #define VIRTIO_NET_S_LINK_UP  1u

@@ -22,6 +22,8 @@ static void add_net(struct text *t, u32 i, const struct config_net *n)
 		text_add(t, " nic=%s", n->nic);
 	if (n->hotplug)
 		text_add(t, " hotplug=yes");
+	if (n->standby)
+		text_add(t, " standby=yes");
 	if (n->vlan)
 		text_add(t, " vlan=%u", n->vlan);
 	if (n->rate_bps)

@@ -34,9 +34,16 @@ struct config_net {
 	u8 queues;     /* pv: pairs of queues, 0: one per vCPU */
 	u16 mtu;       /* pv: 0: the default */
 	bool no_packed; /* pv: split rings only */
+	bool standby;  /* pv: steps in for the vf with its address */
 	bool twin;     /* vf: begins as the software twin, needs no hardware */
 	bool hotplug;  /* vf: in a slot, which is empty without nic and twin */
 };
+
+/* The standby and the hot-plugged primary of one VM? They have one address. */
+static inline bool config_net_team(const struct config_net *a, const struct config_net *b)
+{
+	return (a->standby && b->hotplug) || (a->hotplug && b->standby);
+}
 
 /* A VF that is there? */
 static inline bool config_net_filled(const struct config_net *n)

@@ -31,6 +31,7 @@ const struct config_vm *config_mac_owner(const struct config *c, const u8 *mac, 
 			const struct config_net *o = &c->vm[i].net[j];
 
 			if (o->kind != CONFIG_NET_NONE && o->has_mac &&
+			    !(i == v && config_net_team(o, &c->vm[v].net[n])) &&
 			    memcmp(o->mac, mac, sizeof(o->mac)) == 0)
 				return &c->vm[i];
 		}

@@ -295,6 +295,8 @@ static const char *set_net_option(struct config_net *net, struct slice name, str
 		{ "packed", .set = net_packed },
 		{ "twin", .plain = PLAIN(struct config_net, twin, PLAIN_BOOL,
 					 .must = "twin=yes or twin=no") },
+		{ "standby", .plain = PLAIN(struct config_net, standby, PLAIN_BOOL,
+					    .must = "standby=yes or standby=no") },
 		{ "hotplug", .plain = PLAIN(struct config_net, hotplug, PLAIN_BOOL,
 					    .must = "hotplug=yes or hotplug=no") },
 	};
@@ -304,7 +306,7 @@ static const char *set_net_option(struct config_net *net, struct slice name, str
 			return options[i].set ? options[i].set(net, v) :
 						store(&options[i].plain, net, v);
 	}
-	return "options out of nic= mac= vlan= rate= queues= mtu= packed= twin= hotplug=";
+	return "options out of nic= mac= vlan= rate= queues= mtu= packed= standby= twin= hotplug=";
 }
 
 /* What the options of an interface must be together. */
@@ -316,8 +318,8 @@ static const char *net_complete(const struct config_net *net)
 		return "complete: mac= is missing";
 	if (vf && !net->nic[0] && !net->twin && !net->hotplug)
 		return "complete: vf needs nic=NAME, twin=yes or hotplug=yes";
-	if (vf && (net->queues || net->mtu || net->no_packed))
-		return "without queues=, mtu=, packed=: a vf has its own";
+	if (vf && (net->queues || net->mtu || net->no_packed || net->standby))
+		return "without queues=, mtu=, packed=, standby=: a vf has its own";
 	if (!vf && (net->nic[0] || net->twin || net->hotplug))
 		return "without nic=, twin=, hotplug=: pv is attached to the switch";
 	return NULL;

@@ -152,6 +152,7 @@ static const struct vm *mac_owner(const struct target *t, const u8 *mac)
 
 			if (o->kind != CONFIG_NET_NONE && o->has_mac &&
 			    o != &t->section->net[t->net] &&
+			    !(vm_at(i) == t->vm && config_net_team(o, &t->section->net[t->net])) &&
 			    memcmp(o->mac, mac, sizeof(o->mac)) == 0)
 				return vm_at(i);
 		}

@@ -301,7 +301,7 @@ TEST(vm_values)
 		  "net0: 'pv rate=1K' must be rate= bits per second from 1M to "
 		  "400G" },
 		{ "net0 = pv speed=1", "net0: 'pv speed=1' must be options out of nic= mac= vlan= "
-				       "rate= queues= mtu= packed= twin= hotplug=" },
+				       "rate= queues= mtu= packed= standby= twin= hotplug=" },
 		{ "net0 = pv fast",
 		  "net0: 'pv fast' must be vf or pv and then name=value options" },
 		{ "net4 = pv",
@@ -410,6 +410,13 @@ TEST(clashes)
 	one_error("[vm a]\nmemory=4M\nkernel=k\nnet0 = pv mac=52:54:00:00:00:0a\n"
 		  "net1 = pv mac=52:54:00:00:00:0A\n",
 		  "5: [vm a] net1: mac=52:54:00:00:00:0a is taken by [vm a], each must be unique");
+	/* Two halves of a team have one. */
+	CHECK_EQ(parse(VM("net0 = pv mac=52:54:00:00:00:01 standby=yes\n"
+			  "net1 = vf mac=52:54:00:00:00:01 hotplug=yes\n")), 0);
+	CHECK_EQ(parse(VM("net0 = pv mac=52:54:00:00:00:01 standby=yes\n"
+			  "net1 = vf mac=52:54:00:00:00:01 twin=yes\n")), -EINVAL);
+	CHECK_EQ(parse(VM("net0 = pv mac=52:54:00:00:00:01 standby=yes\n[vm b]\nmemory=4M\n"
+			  "kernel=k\nnet1 = vf mac=52:54:00:00:00:01 hotplug=yes\n")), -EINVAL);
 	one_error(VM("net0 = vf nic=x mac=52:54:00:00:00:01\n"),
 		  "4: [vm web] net0: nic=x: there is no such [nic]");
 	one_error(VM("net0 = vf nic=x mac=52:54:00:00:00:01\n[nic x]\npci=1:0.0\n"),

@@ -267,6 +267,30 @@ TEST(ports_come_and_go)
 	CHECK_EQ(got[1].frames, 0);
 }
 
+/* A standby's address while the primary behind the uplink receives. */
+TEST(away)
+{
+	const u8 mac0[6] = { 0x52 }, nobody[6] = { 0x52, 1 };
+
+	setup();
+	CHECK_EQ(send(2, 1, 0, 0, 60), NET_DROP_SPOOF);
+	CHECK(!vswitch_set_away(&sw, nobody, 0, true));
+	CHECK(!vswitch_set_away(&sw, mac0, 10, true)); /* it is in another VLAN */
+	CHECK(vswitch_set_away(&sw, mac0, 0, true));
+	CHECK(!vswitch_set_away(&sw, mac0, 0, true));
+	CHECK_EQ(send(1, 0, 1, 0, 60), NET_OK);
+	CHECK_EQ(who(), 4); /* out */
+	CHECK_EQ(send(2, 0, 9, 0, 60), NET_OK);
+	CHECK_EQ(who(), 0); /* and what comes from there has gone there already */
+	CHECK_EQ(send(2, 1, 0, 0, 60), NET_OK);
+	CHECK_EQ(who(), 2);
+	CHECK_EQ(send(1, 1, 0, 0, 60), NET_DROP_SPOOF); /* a guest is no way to it */
+	CHECK(vswitch_set_away(&sw, mac0, 0, false));
+	CHECK_EQ(send(2, 1, 0, 0, 60), NET_DROP_SPOOF);
+	CHECK_EQ(send(1, 0, 1, 0, 60), NET_OK);
+	CHECK_EQ(who(), 1);
+}
+
 TEST(mirror)
 {
 	setup();
@@ -406,5 +430,5 @@ TEST(finishing)
 }
 
 UNIT_MAIN({ "paths", paths }, { "vlans", vlans }, { "filters", filters }, { "ageing", ageing },
-	  { "ports_come_and_go", ports_come_and_go }, { "mirror", mirror }, { "storm", storm },
+	  { "ports_come_and_go", ports_come_and_go }, { "away", away }, { "mirror", mirror }, { "storm", storm },
 	  { "rates", rates }, { "buckets", buckets }, { "finishing", finishing })

@@ -8,6 +8,7 @@
 #include "devices/pci/slots.h"
 #include "devices/platform/pc.h"
 #include "devices/sriov/nics.h"
+#include "devices/sriov/uplink.h"
 #include "kernel/base/bits.h"
 #include "kernel/base/err.h"
 #include "kernel/base/fmt.h"
@@ -50,6 +51,13 @@ static void hw_unlock(struct igb_guest *v)
 		igb_twin_sync(v);
 }
 
+/* Its driver begins to receive, or ceases. */
+static void set_receives(const struct igb_guest *v, bool on)
+{
+	if (v->g)
+		uplink_team(&v->vm->config->net[v->net], on);
+}
+
 static void page_reset(void *ctx)
 {
 	u8 n;
@@ -57,15 +65,19 @@ static void page_reset(void *ctx)
 
 	igb_vf_hw_reset(hw, n);
 	hw_unlock(ctx);
+	set_receives(ctx, false);
 }
 
 static u32 page_message(void *ctx, u32 msg[IGB_MBOX_WORDS])
 {
 	u8 n;
 	struct igb_hw *hw = hw_lock(ctx, &n);
-	u32 words = igb_mbox_handle(hw, n, msg);
+	u32 type = msg[0] & 0xffff, words = igb_mbox_handle(hw, n, msg);
 
 	hw_unlock(ctx);
+	/* Drivers say how long frames may be right before they switch the queue on. */
+	if (type == IGB_MBOX_SET_LPE)
+		set_receives(ctx, true);
 	return words;
 }
 
@@ -139,6 +151,7 @@ static void on_reset(void *ctx)
 	struct igb_guest *v = ctx;
 
 	if (v->g) {
+		set_receives(v, false);
 		/* What runs on is bounded by the IOMMU. */
 		v->g->slot[v->n].lost = igb_guest_clean(v->g, v->n) != 0;
 	} else {
@@ -153,6 +166,7 @@ static void release(struct igb_guest *v)
 	igb_twin_stop(v);
 	pc_remove_vdev(v->vm, &v->vdev);
 	timer_cancel(&v->timer);
+	set_receives(v, false);
 	if (v->g)
 		igb_guest_take(v->g, v->n);
 	guests[v->vm->index][v->net] = NULL;
