@@ -17,7 +17,6 @@
 #include "kernel/base/fmt.h"
 #include "kernel/base/str.h"
 #include "kernel/core/frames.h"
-#include "kernel/core/hostmap.h"
 #include "kernel/core/irq.h"
 #include "kernel/core/log.h"
 #include "kernel/core/pci.h"
@@ -185,7 +184,7 @@ static void on_flr(void *ctx)
 
 /* ---- attach and detach ----------------------------------------------------------------- */
 
-static void vdev_reset(void *state)
+void assign_reset(void *state)
 {
 	struct assigned *a = state;
 
@@ -232,26 +231,6 @@ static int alloc_tables(struct assigned *a, u32 vectors)
 	return a->tables.msix && a->tables.pba ? 0 : -ENOMEM;
 }
 
-/* Registers that trapped pages pass on. */
-static int map_bars(struct assigned *a)
-{
-	for (unsigned i = 0; i < 6 && !(a->ops && a->ops->mmio); i++) {
-		const struct pci_bar *b = &a->v.info.bar[i];
-		struct vassign_range r[VASSIGN_RANGES];
-		u32 n = b->size && !b->io ? vassign_ranges(&a->v, i, r) : 0;
-		bool traps = false;
-
-		for (u32 k = 0; k < n; k++)
-			traps |= r[k].trap;
-		if (!traps)
-			continue;
-		a->bar[i] = hostmap_mmio(b->addr, b->size);
-		if (!a->bar[i])
-			return -ENOMEM;
-	}
-	return 0;
-}
-
 static int build_virtual(struct assigned *a, const struct assign_request *r)
 {
 	const struct vassign_env env = { a, assign_range, on_master, on_irq_mode, on_raise,
@@ -268,7 +247,7 @@ static int build_virtual(struct assigned *a, const struct assign_request *r)
 	vassign_trap_all(&a->v, r->unbacked);
 	for (u32 i = 0; i < HOST_IRQ_MAX; i++)
 		a->source[i].a = a;
-	return map_bars(a);
+	return assign_map_bars(a);
 }
 
 /* Of the function, or of the port that it is behind. */
@@ -318,7 +297,7 @@ static int attach(struct assigned *a, const struct assign_info *info, bool reset
 
 static int plug(struct assigned *a, char *why, size_t why_size)
 {
-	static const struct vdev_ops ops = { .reset = vdev_reset, .resume = vdev_resume };
+	static const struct vdev_ops ops = { .reset = assign_reset, .resume = vdev_resume };
 	u32 place = 0;
 	int rc;
 
@@ -455,32 +434,6 @@ void assign_remove(struct assigned *a)
 	drop_unused_domain(vm);
 }
 
-static struct assigned *in_slot(struct vm *vm, const struct hotplug *slot)
-{
-	struct vm_part *p = part_of(vm);
-
-	for (u32 i = 0; i < p->count; i++)
-		if (p->fn[i]->slot == slot)
-			return p->fn[i];
-	return NULL;
-}
-
-void assign_slot_reset(struct vm *vm, const struct hotplug *slot)
-{
-	struct assigned *a = in_slot(vm, slot);
-
-	if (a)
-		vdev_reset(a);
-}
-
-void assign_slot_remove(struct vm *vm, const struct hotplug *slot)
-{
-	struct assigned *a = in_slot(vm, slot);
-
-	if (a)
-		assign_remove(a);
-}
-
 void assign_open(struct assigned *a)
 {
 	vassign_trap_all(&a->v, false);
@@ -559,6 +512,16 @@ int assign_back(struct assigned *a, const struct assign_info *info, char *why, s
 	on_irq_mode(a, a->v.mode);
 	spin_unlock(&a->vm->lock);
 	return 0;
+}
+
+struct assigned *assign_in_slot(struct vm *vm, const struct hotplug *slot)
+{
+	struct vm_part *p = part_of(vm);
+
+	for (u32 i = 0; i < p->count; i++)
+		if (p->fn[i]->slot == slot)
+			return p->fn[i];
+	return NULL;
 }
 
 struct assigned *assign_at(struct vm *vm, u16 bdf)

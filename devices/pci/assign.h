@@ -54,9 +54,8 @@ void assign_init(void);
 int MUST_CHECK assign_add(struct vm *vm, const struct assign_request *r, char *why,
 			  size_t why_size);
 
-/** assign_slot_reset(), assign_slot_remove() - what vm has in this slot; nothing is fine, too. */
-void assign_slot_reset(struct vm *vm, const struct hotplug *slot);
-void assign_slot_remove(struct vm *vm, const struct hotplug *slot);
+/** assign_reset() - state: a struct assigned, to be as after a reset. Locks: vm->lock, or parked. */
+void assign_reset(void *state);
 
 /** assign_remove() - take it away: stopped, cleaned, detached, freed. All vCPUs parked. */
 void assign_remove(struct assigned *a);
@@ -98,9 +97,10 @@ void assign_raise_soon(struct assigned *a, u32 vectors);
 /** assign_raise() - as if the function had sent interrupt 'vector'. Locks: vm->lock. */
 bool assign_raise(struct assigned *a, u16 vector);
 
-/** assign_find(), assign_at() - the function of vm with this ctx, this address, or NULL. */
+/** assign_find(), assign_at(), assign_in_slot() - by ctx, address, slot; or NULL. */
 struct assigned *assign_find(struct vm *vm, const void *ctx);
 struct assigned *assign_at(struct vm *vm, u16 bdf);
+struct assigned *assign_in_slot(struct vm *vm, const struct hotplug *slot);
 
 /* One assigned function, for lists. */
 struct assign_stat {

@@ -9,6 +9,7 @@
 #include "guest/vm/vm.h"
 #include "kernel/base/err.h"
 #include "kernel/core/frames.h"
+#include "kernel/core/hostmap.h"
 
 /* The region's context carries function and BAR: the io_fn has no other way to know. */
 struct trap {
@@ -125,4 +126,23 @@ void assign_range(void *ctx, unsigned bar, u64 gpa, const struct vassign_range *
 	if (rc)
 		log_limited(&assign_limit, LOG_WARN, "vm %s: " BDF_FMT ": BAR %u not at %#lx: %s",
 			    a->vm->name, BDF_ARGS(a->v.info.bdf), bar, gpa, err_name(rc));
+}
+
+int assign_map_bars(struct assigned *a)
+{
+	for (unsigned i = 0; i < 6 && !(a->ops && a->ops->mmio); i++) {
+		const struct pci_bar *b = &a->v.info.bar[i];
+		struct vassign_range r[VASSIGN_RANGES];
+		u32 n = b->size && !b->io ? vassign_ranges(&a->v, i, r) : 0;
+		bool traps = false;
+
+		for (u32 k = 0; k < n; k++)
+			traps |= r[k].trap;
+		if (!traps)
+			continue;
+		a->bar[i] = hostmap_mmio(b->addr, b->size);
+		if (!a->bar[i])
+			return -ENOMEM;
+	}
+	return 0;
 }

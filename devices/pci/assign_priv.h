@@ -43,6 +43,9 @@ struct assigned {
 
 extern struct log_limit assign_limit;
 
+/** assign_map_bars() - registers that trapped pages pass on. -ENOMEM. */
+int MUST_CHECK assign_map_bars(struct assigned *a);
+
 /** assign_mmio(), assign_range() - vassign's mmio() and range(); ctx: struct assigned. */
 void assign_mmio(void *ctx, unsigned bar, u64 off, unsigned size, bool write, u64 *value);
 void assign_range(void *ctx, unsigned bar, u64 gpa, const struct vassign_range *r, bool on);

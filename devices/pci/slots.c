@@ -46,7 +46,7 @@ static void on_off(void *ctx)
 {
 	struct slot *s = ctx;
 
-	assign_slot_reset(s->vm, &s->h);
+	assign_reset(assign_in_slot(s->vm, &s->h));
 }
 
 static void on_eject(void *ctx)
@@ -76,7 +76,8 @@ static void take_out(struct slot *s)
 	int rc = runs ? vm_pause(vm, why, sizeof(why)) : 0;
 
 	if (!rc) {
-		assign_slot_remove(vm, &s->h);
+		if (s->h.present)
+			assign_remove(assign_in_slot(vm, &s->h));
 		slots_empty(vm, s->net);
 		log_info("vm %s: net%u: the guest let go, the slot is empty", vm->name, s->net);
 		rc = runs ? vm_resume(vm, why, sizeof(why)) : 0;

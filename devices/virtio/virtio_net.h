@@ -69,8 +69,8 @@ struct virtio_net_config {
 	u16 pairs; /* 1..VIRTIO_NET_MAX_PAIRS */
 	u16 mtu;
 	bool packed; /* offer packed rings too */
-	bool standby; /* of another function with the same address (§5.1.3) */
 	u32 speed_mbps; /* as shown to the guest */
+	bool standby; /* of another function with the same address (§5.1.3) */
 };
 
 struct virtio_net {

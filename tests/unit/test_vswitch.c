@@ -430,5 +430,6 @@ TEST(finishing)
 }
 
 UNIT_MAIN({ "paths", paths }, { "vlans", vlans }, { "filters", filters }, { "ageing", ageing },
-	  { "ports_come_and_go", ports_come_and_go }, { "away", away }, { "mirror", mirror }, { "storm", storm },
+	  { "ports_come_and_go", ports_come_and_go }, { "away", away },
+	  { "mirror", mirror }, { "storm", storm },
 	  { "rates", rates }, { "buckets", buckets }, { "finishing", finishing })
