@@ -106,7 +106,9 @@ static const struct ctl_column columns[] = {
 	{ "received", "received", -10 },
 	{ "bytes_per_s", "bytes/s", -11 },
 	{ "downtime_us", "stop us", -9 },
+	{ "estimate_us", "est. us", -9 },
 	{ "total_ms", "ms", -7 },
+	{ "clock_us", "clock us", -9 },
 	{ "functions", "fns", -3 },
 	{ "functions_us", "fns us", -8 },
 	{ "reason", "reason", 0 },
@@ -138,7 +140,9 @@ static void show_send(struct ctl_out *out, const struct mig_send *s)
 	ctl_cell_num(out, s->received + s->link.received);
 	ctl_cell_num(out, s->verdict.bytes_per_s);
 	ctl_cell_num(out, stop / 1000);
+	ctl_cell_num(out, s->verdict.downtime_ns / 1000);
 	ctl_cell_num(out, ((s->vm ? now : s->ended) - s->began) / 1000000);
+	ctl_cell_num(out, s->rtt / 2000); /* at most so far the guest's clock is off */
 	ctl_cell_num(out, s->functions);
 	ctl_cell_num(out, s->functions_ns / 1000);
 	ctl_cell(out, "%s", s->why);
@@ -158,11 +162,11 @@ static void show_recv(struct ctl_out *out, const struct mig_recv *r)
 		ctl_cell_num(out, 0); /* the source counts passes and pages */
 	ctl_cell_num(out, r->link.sent);
 	ctl_cell_num(out, r->link.received);
-	ctl_cell_num(out, 0);
-	ctl_cell_num(out, 0);
+	for (u32 i = 0; i < 3; i++)
+		ctl_cell_num(out, 0);
 	ctl_cell_num(out, (time_ns() - r->began) / 1000000);
-	ctl_cell_num(out, 0);
-	ctl_cell_num(out, 0);
+	for (u32 i = 0; i < 3; i++)
+		ctl_cell_num(out, 0);
 	ctl_cell(out, "%s", "");
 }
 

@@ -11,7 +11,7 @@
 #include "kernel/core/frames.h"
 #include "kernel/core/timer.h"
 
-#define NOTE_LEN (8u + MIG_NONCE_LEN + MIG_NOTE_TEXT)
+#define NOTE_LEN (16u + MIG_NONCE_LEN + MIG_NOTE_TEXT)
 /* A whole record, and behind it a header and a few notes. */
 #define OUT_BUF (MIG_RECORD_BUF + 8 * (MIG_RECORD_HEAD + NOTE_LEN))
 
@@ -71,8 +71,9 @@ void mig_link_note(struct mig_link *l, const struct mig_note *n)
 		return;
 	put_le32(p, n->kind);
 	put_le32(p + 4, n->flags);
-	memcpy(p + 8, n->id, MIG_NONCE_LEN);
-	memcpy(p + 8 + MIG_NONCE_LEN, n->text, MIG_NOTE_TEXT);
+	put_le64(p + 8, n->ns);
+	memcpy(p + 16, n->id, MIG_NONCE_LEN);
+	memcpy(p + 16 + MIG_NONCE_LEN, n->text, MIG_NOTE_TEXT);
 	l->out_len += mig_record_seal(&l->sum, MIG_HANDOVER, at, NOTE_LEN);
 }
 
@@ -148,8 +149,9 @@ int mig_note_read(const struct mig_record *r, struct mig_note *n)
 		return -EPROTO;
 	n->kind = get_le32(r->data);
 	n->flags = get_le32(r->data + 4);
-	memcpy(n->id, r->data + 8, MIG_NONCE_LEN);
-	memcpy(n->text, r->data + 8 + MIG_NONCE_LEN, MIG_NOTE_TEXT);
+	n->ns = get_le64(r->data + 8);
+	memcpy(n->id, r->data + 16, MIG_NONCE_LEN);
+	memcpy(n->text, r->data + 16 + MIG_NONCE_LEN, MIG_NOTE_TEXT);
 	n->text[MIG_NOTE_TEXT - 1] = '\0';
 	/* It ends in a log and on a terminal. */
 	for (char *c = n->text; *c; c++)

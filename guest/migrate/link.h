@@ -20,6 +20,7 @@ enum mig_note_kind {
 	MIG_NOTE_HELLO = 16, /* receiver: here I am; id is the number of a move that begins now */
 	MIG_NOTE_ACCEPT,     /* receiver: this VM can come, send its memory */
 	MIG_NOTE_REFUSE,     /* receiver: no, for the reason in text */
+	MIG_NOTE_TIME,	     /* source: what is the time there? receiver: it is ns */
 };
 
 #define MIG_NOTE_PAUSED BIT(0) /* with GO: the operator has paused it, let it stand */
@@ -27,6 +28,7 @@ enum mig_note_kind {
 struct mig_note {
 	u32 kind; /* enum mig_msg, enum mig_note_kind */
 	u32 flags;
+	u64 ns; /* of MIG_NOTE_TIME: the receiver's time_ns() */
 	u8 id[MIG_NONCE_LEN];
 	char text[MIG_NOTE_TEXT];
 };

@@ -22,10 +22,11 @@ static struct mig_host host_theirs, host_ours;
 
 /* MIG_CLOCK. */
 struct clock_state {
-	u64 ns;
+	u64 ns, at;
 };
 
-static const struct vmstate_field clock_fields[] = { VMSTATE(struct clock_state, ns, VMS_U64) };
+static const struct vmstate_field clock_fields[] = { VMSTATE(struct clock_state, ns, VMS_U64),
+						     VMSTATE(struct clock_state, at, VMS_U64) };
 
 int mig_can_move(const struct vm *vm, char *why, size_t why_size)
 {
@@ -129,14 +130,15 @@ static u32 save_device(const struct vdev *d, struct mig_sum *sum, u8 *buf)
 			       put_fields(buf, 9 + n, d->state, d->fields, d->nfields));
 }
 
-u32 mig_save_machine(struct vm *vm, u32 *step, struct mig_sum *sum, u8 *buf)
+u32 mig_save_machine(struct vm *vm, u64 at, u32 *step, struct mig_sum *sum, u8 *buf)
 {
-	const struct clock_state clock = { tsc_to_ns(vm->paused_at) };
+	const struct clock_state clock = { tsc_to_ns(vm->paused_at), at };
 	u32 i = (*step)++;
 
 	if (i == 0)
 		return mig_record_seal(sum, MIG_CLOCK, buf,
-				       put_fields(buf, 0, &clock, clock_fields, 1));
+				       put_fields(buf, 0, &clock, clock_fields,
+						  ARRAY_SIZE(clock_fields)));
 	i--;
 	if (i < vm->vcpus) {
 		gather_vcpu(vm->vcpu[i], &cpu_scratch);
@@ -197,8 +199,8 @@ int mig_check_host(const struct vm *vm, const struct mig_record *r, char *why, s
 static int load_clock(struct mig_machine *m, struct reader *in, char *why, size_t why_size)
 {
 	struct clock_state c;
-	int rc = vmstate_load(in, &c, clock_fields, 1, why, why_size);
-	u64 ticks;
+	int rc = vmstate_load(in, &c, clock_fields, ARRAY_SIZE(clock_fields), why, why_size);
+	u64 ticks, tsc = tsc_read(), now = time_ns_at(tsc);
 
 	if (rc)
 		return rc;
@@ -207,7 +209,8 @@ static int load_clock(struct mig_machine *m, struct reader *in, char *why, size_
 		return -EPROTO;
 	}
 	m->has_clock = true;
-	m->arrived = tsc_read();
+	/* What cannot be, or is not known, counts as this instant. */
+	m->stopped = c.at < m->began || c.at > now ? tsc : tsc - ns_to_tsc(now - c.at);
 	/* Rounded up, also by what the conversion loses: no event of the past is to lie ahead. */
 	ticks = ns_to_tsc(c.ns) + 1;
 	if (tsc_to_ns(ticks) < c.ns)
@@ -344,8 +347,8 @@ int mig_machine_start(struct mig_machine *m, bool paused, char *why, size_t why_
 	vm_quiesce(vm);
 	vm->state = VM_PAUSED;
 	vm->moved = true;
-	if (!paused)
-		vm->paused_at += tsc_read() - m->arrived;
+	vm->tsc_offset = vm->paused_at - m->stopped;
+	vm->clock_runs = !paused;
 	spin_unlock(&vm->lock);
 	for (u32 i = 0; i < vm->vcpus; i++)
 		vcpu_tpr_changed(vm->vcpu[i]);

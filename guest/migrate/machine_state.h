@@ -23,11 +23,11 @@ int MUST_CHECK mig_can_move(const struct vm *vm, char *why, size_t why_size);
  * mig_save_intro(), mig_save_machine() - one record after the other, complete with head, into buf
  * (MIG_RECORD_BUF bytes). *step: 0 at first. Return the bytes in buf to send, 0: no more.
  * Intro: MIG_CONFIG, MIG_HOST; vm may run. Machine: MIG_CLOCK, MIG_VCPU..., MIG_DEVICE...; vm is
- * paused. A sender sends intro, RAM, machine, MIG_END; MIG_CLOCK alone may come before the last of
+ * paused; at: the receiver's time_ns() when it stopped, 0: not known. A sender sends intro, RAM, machine, MIG_END; MIG_CLOCK alone may come before the last of
  * the RAM, so that the receiver knows how long the guest has been standing.
  */
 u32 mig_save_intro(struct vm *vm, u32 *step, struct mig_sum *sum, u8 *buf);
-u32 mig_save_machine(struct vm *vm, u32 *step, struct mig_sum *sum, u8 *buf);
+u32 mig_save_machine(struct vm *vm, u64 at, u32 *step, struct mig_sum *sum, u8 *buf);
 
 /**
  * mig_load_config() - record MIG_CONFIG. Gives the configuration that vm_create() wants; nothing in
@@ -51,7 +51,8 @@ struct mig_machine {
 	u32 vcpus;	/* bit per vCPU: loaded */
 	u32 vdevs;	/* bit per device of vm: loaded */
 	u64 tsc[16];	/* guest TSC of each vCPU when the clock stopped */
-	u64 arrived;	/* host TSC when MIG_CLOCK came */
+	u64 began;	/* time_ns() when it did: the guest still ran then */
+	u64 stopped;	/* host TSC when the clock stopped, or when MIG_CLOCK came */
 };
 
 /**
@@ -70,7 +71,7 @@ int MUST_CHECK mig_machine_check(struct mig_machine *m, char *why, size_t why_si
 
 /**
  * mig_machine_start() - the guest goes on here: its clock goes on from what MIG_CLOCK said, and has
- * not stood still since that record came; every enabled queue looked at once, every
+ * not stood still since; every enabled queue looked at once, every
  * pending vector raised once, its address announced, vCPUs run. paused: all of that when it is
  * resumed.
  */

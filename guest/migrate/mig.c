@@ -140,7 +140,7 @@ static int move_functions(struct vm *vm, bool aside, u64 *ns, char *why, size_t 
 	if (!rc)
 		rc = functions->move(vm, aside, why, why_size);
 	if (runs && vm->state == VM_PAUSED) {
-		vm->paused_at = tsc_read() + vm->tsc_offset;
+		vm->clock_runs = true;
 		if (vm_resume(vm, late, sizeof(late)))
 			log_err("vm %s: %s", vm->name, late);
 	}

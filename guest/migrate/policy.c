@@ -39,16 +39,25 @@ static u64 sum(u64 a, u64 b)
 	return a + b < a ? ~0ull : a + b;
 }
 
+/* Of a pause that is allowed what pages may take: passes do not shorten the rest, and are not gone
+ * on with for its sake. */
+static u64 for_pages(u64 allowed, u64 fixed)
+{
+	return max_u64(allowed > fixed ? allowed - fixed : 0, allowed / 2);
+}
+
 struct mig_verdict mig_policy(const struct mig_limits *l, const struct mig_pass *p, u32 *slow)
 {
 	struct mig_verdict v = { .step = MIG_CONTINUE, .bytes_per_s = rate(l, p) };
 	u64 page_ns = max_u64(PAGE_BYTES * NS_PER_S / v.bytes_per_s, 1);
+	u64 pages_ns = scale(p->left, page_ns, 1);
 
-	v.downtime_ns = sum(p->fixed_ns, scale(p->left, page_ns, 1));
-	if (v.downtime_ns <= l->downtime_ns)
+	v.downtime_ns = sum(p->fixed_ns, pages_ns);
+	if (pages_ns <= for_pages(l->downtime_ns, p->fixed_ns))
 		v.step = MIG_STOP;
 	else if (p->pass >= l->passes)
-		v.step = v.downtime_ns <= l->downtime_max_ns ? MIG_STOP : MIG_ABORT;
+		v.step = pages_ns <= for_pages(l->downtime_max_ns, p->fixed_ns) ? MIG_STOP :
+										  MIG_ABORT;
 	else if (p->left > p->before / 2 && l->slowest > 1)
 		*slow = (u32)min_u64(*slow ? *slow * 2ull : 2, l->slowest);
 	v.page_ns = *slow * page_ns * max_u64(p->vcpus, 1);

@@ -35,7 +35,7 @@ static struct taken *taken_find(const u8 *id)
 
 static void say(struct mig_recv *r, u32 kind, const u8 *id, const char *text)
 {
-	struct mig_note n = { .kind = kind };
+	struct mig_note n = { .kind = kind, .ns = kind == MIG_NOTE_TIME ? time_ns() : 0 };
 
 	memcpy(n.id, id, sizeof(n.id));
 	str_copy(n.text, sizeof(n.text), text);
@@ -173,6 +173,8 @@ static void note(struct mig_recv *r, const struct mig_note *n)
 
 	if (n->kind == MIG_MSG_GO)
 		go(r, n);
+	if (n->kind == MIG_NOTE_TIME)
+		say(r, MIG_NOTE_TIME, r->id, "");
 	if (n->kind != MIG_MSG_ACK)
 		return;
 	if (memcmp(n->id, r->id, sizeof(r->id)) == 0)
@@ -209,7 +211,7 @@ static int config(struct mig_recv *r, const struct mig_record *rec, char *why, s
 		return rc;
 	r->vm = vm_find(c.name);
 	r->vm->migrating = true;
-	r->machine = (struct mig_machine){ .vm = r->vm };
+	r->machine = (struct mig_machine){ .vm = r->vm, .began = r->began };
 	return vm_receive(r->vm, why, why_size);
 }
 

@@ -13,6 +13,7 @@
 #include "kernel/core/console.h"
 #include "kernel/core/frames.h"
 #include "kernel/core/log.h"
+#include "kernel/core/timer.h"
 
 #define WHY 160
 #define CPUID1_ECX_SSE4_2 BIT(20)
@@ -104,7 +105,7 @@ static int produce(void)
 		n = mig_pages_next(&f.pages, f.buf + MIG_RECORD_HEAD, MIG_RECORD_MAX);
 		return n > 0 ? (int)mig_record_seal(&f.sum, MIG_PAGES, f.buf, (u32)n) : n;
 	case MACHINE:
-		return (int)mig_save_machine(f.vm, &f.step, &f.sum, f.buf);
+		return (int)mig_save_machine(f.vm, 0, &f.step, &f.sum, f.buf);
 	case END:
 		n = (int)mig_end_make(&f.sum, f.buf);
 		save_over(true);
@@ -229,7 +230,7 @@ static int load_config(const struct mig_record *r, char *why, size_t why_size)
 		return rc;
 	f.vm = vm_find(c.name);
 	f.vm->migrating = true;
-	f.machine = (struct mig_machine){ .vm = f.vm };
+	f.machine = (struct mig_machine){ .vm = f.vm, .began = time_ns() };
 	return vm_receive(f.vm, why, why_size);
 }
 

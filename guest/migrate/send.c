@@ -14,6 +14,7 @@
 #include "kernel/core/timer.h"
 
 #define RETRY_NS 1000000000ull
+#define TIME_ASKS 16
 
 /* ---- ends ------------------------------------------------------------------------------ */
 
@@ -48,7 +49,7 @@ static void go_on(struct mig_send *s)
 
 	if (!s->stopped || s->was_paused || s->vm->state != VM_PAUSED)
 		return;
-	s->vm->paused_at += ns_to_tsc(time_ns() - s->stopped_at);
+	s->vm->clock_runs = true;
 	if (vm_resume(s->vm, why, sizeof(why)))
 		log_err("vm %s: %s", s->name, why);
 	s->resumed_at = time_ns();
@@ -76,11 +77,25 @@ static u64 fail(struct mig_send *s, const char *why)
 	return MIG_NEVER;
 }
 
+/* What stops have cost besides their pages, of late: to other hosts, and to this one. */
+static u64 *fixed_ns(const struct mig_send *s)
+{
+	static u64 fixed[2];
+
+	return &fixed[strcmp(s->rq.host, "local") == 0];
+}
+
 static void gone(struct mig_send *s)
 {
+	u64 *fixed = fixed_ns(s);
 	char why[MIG_WHY];
 
 	s->resumed_at = time_ns();
+	if (!s->was_paused && s->phase == MIG_PHASE_WAIT) {
+		u64 this = s->resumed_at - s->stopped_at - s->last_ns;
+
+		*fixed = *fixed ? (3 * *fixed + this) / 4 : this;
+	}
 	(void)mig_link_end(&s->link); /* out with the ACK, before the work; called again later */
 	end_logging(s);
 	s->vm->migrating = false;
@@ -138,6 +153,31 @@ static u64 accepted(struct mig_send *s)
 	return 0;
 }
 
+/*
+ * What the time is there, while no data delays the answer: the one that comes soonest is wrong by
+ * half of its way at most, and for as long as both directions take alike not at all.
+ */
+static u64 ask_time(struct mig_send *s)
+{
+	struct mig_note n = { .kind = MIG_NOTE_TIME };
+
+	s->asks++;
+	s->asked = time_ns();
+	mig_link_note(&s->link, &n);
+	return 0;
+}
+
+static u64 time_told(struct mig_send *s, u64 theirs)
+{
+	u64 rtt = time_ns() - s->asked;
+
+	if (rtt < s->rtt) {
+		s->rtt = rtt;
+		s->ahead = theirs - (s->asked + rtt / 2);
+	}
+	return s->asks < TIME_ASKS ? ask_time(s) : accepted(s);
+}
+
 static u64 answer(struct mig_send *s, const struct mig_note *n)
 {
 	if (memcmp(n->id, s->id, sizeof(s->id)) != 0)
@@ -168,8 +208,12 @@ static u64 note(struct mig_send *s, const struct mig_note *n)
 {
 	if (n->kind == MIG_NOTE_HELLO && s->phase == MIG_PHASE_CONNECT)
 		return hello(s, n);
-	if (n->kind == MIG_NOTE_ACCEPT && s->phase == MIG_PHASE_INTRO)
-		return accepted(s);
+	if (n->kind == MIG_NOTE_ACCEPT && s->phase == MIG_PHASE_INTRO && !s->asks) {
+		s->rtt = ~0ull;
+		return ask_time(s);
+	}
+	if (n->kind == MIG_NOTE_TIME && s->phase == MIG_PHASE_INTRO && s->asks)
+		return time_told(s, n->ns);
 	if (n->kind == MIG_NOTE_REFUSE)
 		return lost(s, n->text);
 	return answer(s, n);
@@ -190,7 +234,7 @@ static int stop(struct mig_send *s)
 		spin_unlock(&vm->lock);
 	}
 	s->stopped = true;
-	s->stopped_at = time_ns();
+	s->stopped_at = s->was_paused ? time_ns() : time_ns_at(vm->paused_at - vm->tsc_offset);
 	/* What it asked for in its last moment is served here, not there. */
 	if (atomic_load_acquire(&vm->pending)) {
 		str_copy(s->why, sizeof(s->why), "it powers off, resets or has failed");
@@ -198,8 +242,10 @@ static int stop(struct mig_send *s)
 	}
 	(void)mig_pages_harvest(&s->pages); /* final now; the clock record goes before it */
 	s->step = 0;
-	s->link.out_len = mig_save_machine(vm, &s->step, &s->link.sum, s->link.out);
+	s->link.out_len = mig_save_machine(vm, s->stopped_at + s->ahead, &s->step, &s->link.sum,
+					   s->link.out);
 	s->phase = MIG_PHASE_LAST;
+	s->last_ns = time_ns();
 	return 1;
 }
 
@@ -208,12 +254,15 @@ static int pass_over(struct mig_send *s)
 	u64 now = time_ns();
 
 	if (s->phase == MIG_PHASE_LAST) {
+		s->last_ns = now - s->last_ns;
 		s->phase = MIG_PHASE_MACHINE;
 		return 1;
 	}
 	s->pass.ns = now - s->pass.ns;
 	s->pass.bytes = s->link.sent - s->pass_sent;
 	s->pass.left = mig_pages_harvest(&s->pages);
+	/* Two questions must at least be answered: is all there, and has it been taken. */
+	s->pass.fixed_ns = max_u64(*fixed_ns(s), 2 * s->rtt);
 	s->verdict = mig_policy(&s->rq.limits, &s->pass, &s->slow);
 	s->vm->page_ns = s->verdict.page_ns;
 	if (s->verdict.step == MIG_STOP)
@@ -258,7 +307,7 @@ static int produce(struct mig_send *s)
 	case MIG_PHASE_LAST:
 		return pages(s);
 	case MIG_PHASE_MACHINE:
-		s->link.out_len = mig_save_machine(s->vm, &s->step, &s->link.sum, s->link.out);
+		s->link.out_len = mig_save_machine(s->vm, 0, &s->step, &s->link.sum, s->link.out);
 		if (!s->link.out_len) {
 			s->link.out_len = mig_end_make(&s->link.sum, s->link.out);
 			s->phase = MIG_PHASE_WAIT;

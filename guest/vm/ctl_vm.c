@@ -6,6 +6,7 @@
 
 #include "guest/vm/console.h"
 #include "guest/vm/dump.h"
+#include "guest/vm/exit.h"
 #include "guest/vm/vm.h"
 #include "kernel/base/err.h"
 #include "kernel/base/str.h"
@@ -204,6 +205,17 @@ static void show_vcpus(struct ctl_out *out, const struct vm *vm)
 	}
 }
 
+/* What the guest reads as the time, and the host's clock: at the same instant. */
+static void show_clock(struct ctl_out *out, const struct vm *vm)
+{
+	u64 now = tsc_read(), ticks = vm->state == VM_PAUSED || vm->state == VM_INCOMING ?
+					      vm->paused_at :
+					      now + vm->tsc_offset;
+
+	ctl_num(out, "clock_ns", vm->vcpu[0] ? kvmclock_read(vm->vcpu[0], ticks) : 0);
+	ctl_num(out, "host_ns", time_ns_at(now));
+}
+
 static int run_info(struct ctl_out *out, const struct ctl_args *args)
 {
 	const struct vm *vm = named(out);
@@ -228,6 +240,7 @@ static int run_info(struct ctl_out *out, const struct ctl_args *args)
 	ctl_text(out, "cmdline", "%s", c->cmdline);
 	ctl_num(out, "up_ms", up_ms(vm));
 	ctl_num(out, "cpu_ms", cpu_ms(vm));
+	show_clock(out, vm);
 	show_vcpus(out, vm);
 	if (show_more)
 		show_more(out, vm);

@@ -92,6 +92,9 @@ static inline bool vcpu_skip(struct vcpu *v, u32 op, unsigned n)
 
 /** kvmclock_write() - the guest set MSR_KVM_SYSTEM_TIME(_NEW): fill its page. */
 void kvmclock_write(struct vcpu *v);
+/** kvmclock_read() - what the page of v tells the guest, in ns, when the VM's clock is at
+ * vm_ticks; without a page the VM's clock. Control context. */
+u64 kvmclock_read(struct vcpu *v, u64 vm_ticks);
 /** kvmclock_wall_write() - the guest set MSR_KVM_WALL_CLOCK(_NEW). */
 void kvmclock_wall_write(struct vcpu *v, gpa_t gpa);
 

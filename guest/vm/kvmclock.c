@@ -80,6 +80,20 @@ void kvmclock_write(struct vcpu *v)
 	}
 }
 
+u64 kvmclock_read(struct vcpu *v, u64 vm_ticks)
+{
+	struct pvclock_vcpu_time t;
+	u64 ticks = vm_ticks + v->msr.tsc_adjust;
+
+	if (!(v->msr.kvm_system_time & KVMCLOCK_ENABLE) ||
+	    gmem_read(&v->vm->mem, v->msr.kvm_system_time & ~KVMCLOCK_ENABLE, &t, sizeof(t)))
+		return tsc_to_ns(vm_ticks);
+	ticks -= t.tsc_timestamp;
+	/* The page is the guest's to write: whatever it says, this is defined. */
+	ticks = t.tsc_shift < 0 ? ticks >> (-t.tsc_shift & 63) : ticks << (t.tsc_shift & 63);
+	return t.system_time + (u64)((unsigned __int128)ticks * t.tsc_to_system_mul >> 32);
+}
+
 void kvmclock_wall_write(struct vcpu *v, gpa_t gpa)
 {
 	u64 boot_ns = wallclock_ns() - vm_ns(v->vm);

@@ -327,7 +327,9 @@ int vm_devices_resume(struct vm *vm, char *why, size_t why_size)
 	int rc = 0;
 
 	spin_lock(&vm->lock);
-	vm->tsc_offset = vm->paused_at - tsc_read();
+	if (!vm->clock_runs)
+		vm->tsc_offset = vm->paused_at - tsc_read();
+	vm->clock_runs = false;
 	if (vm->state == VM_PAUSED)
 		vm->state = VM_RUNNING;
 	for (u32 i = 0; i < vm->vcpus; i++) {

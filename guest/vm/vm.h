@@ -62,6 +62,7 @@ struct vm {
 	void *machine;				/* devices/platform private (r) */
 	u64 tsc_offset;				/* VM time in ticks = host TSC + tsc_offset (P) */
 	u64 paused_at;				/* VM time in ticks when it was paused (P) */
+	bool clock_runs;			/* paused, but its clock is to go on (P) */
 	bool moved;				/* it came by a stream: to be announced (P) */
 	bool migrating;				/* leaves or arrives: guest/migrate has it */
 	u32 pending;				/* VM_PENDING_*, atomic: work for the control CPU */

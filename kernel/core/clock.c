@@ -42,9 +42,14 @@ u64 ns_to_tsc(u64 ns)
 	return (u64)((unsigned __int128)ns * tsc_mult >> TSC_SHIFT);
 }
 
+u64 time_ns_at(u64 tsc)
+{
+	return khz ? tsc_to_ns(tsc - boot_tsc) : 0;
+}
+
 u64 time_ns(void)
 {
-	return khz ? tsc_to_ns(tsc_read() - boot_tsc) : 0;
+	return time_ns_at(tsc_read());
 }
 
 void delay_us(u64 us)

@@ -30,6 +30,8 @@ u64 ns_to_tsc(u64 ns);
 
 /** time_ns() - nanoseconds since boot, monotonic. */
 u64 time_ns(void);
+/** time_ns_at() - the same at another reading of the host TSC. */
+u64 time_ns_at(u64 tsc);
 
 /** delay_us() - busy wait. */
 void delay_us(u64 us);

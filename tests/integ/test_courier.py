@@ -1,14 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """The courier's ports, with stock Linux and its virtio_console in the courier's place."""
+import contextlib
 import json
+import os
+import pathlib
 import re
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 from lib import guests, lab, paths, pv
 from lib.registry import test
+
+sys.path.insert(0, str(paths.ROOT / "tools/lib"))
+import psk  # noqa: E402
 
 COURIER = ("[vm g1]\nrole = courier\nmemory = 128M\ncpus = 1\nkernel = vmlinuz\n"
            "initrd = initrd.img\ncmdline = console=ttyS0 quiet\nautostart = yes\n"
@@ -55,7 +62,7 @@ def linux_ports(t):
 # ---- the courier itself -----------------------------------------------------------------------
 
 NEEDS = ("godwit.elf", "courier.elf", "guest-kernels/talk.elf")
-CTL_PORT = 7001
+CTL_PORT, MIG_PORT = 7001, 7000
 
 
 def courier_section(address):
@@ -64,10 +71,10 @@ def courier_section(address):
             f"net0 = pv mac=52:54:00:00:00:f0\nip = {address}/24\npsk = psk.hex\n")
 
 
-def outside(port):
-    """The uplink, to which the machine's own TCP port leads."""
+def outside(port, to=CTL_PORT):
+    """The uplink, to which the machine's own TCP port leads; 10.0.0.254 leads out of the emulator."""
     return ("-netdev", f"user,id=u,net=10.0.0.0/24,host=10.0.0.254,"
-            f"hostfwd=tcp:127.0.0.1:{port}-10.0.0.1:{CTL_PORT}",
+            f"hostfwd=tcp:127.0.0.1:{port}-10.0.0.1:{to}",
             "-device", "pcie-root-port,id=rp,slot=1,chassis=1",
             "-device", "igb,bus=rp,netdev=u,mac=52:54:00:aa:00:01")
 
@@ -158,7 +165,103 @@ def two_hosts(t):
         hosts.ready([0])
         end = lab.move(hosts.machine[1], "talk", lab.address(0))
         assert end["phase"] == "failed" and "another key" in end["reason"], end
+        assert end["passes"] == end["pages_sent"] == "0", end
         assert hosts.machine[1].ctl.request("vm info talk")["state"] == "running"
+
+
+# ---- who stands between two hosts --------------------------------------------------------------
+
+def carry(source, sink, record=None):
+    """Bytes from one descriptor to another until either ends, in the background."""
+    def run():
+        with contextlib.suppress(OSError):
+            while data := os.read(source, 16384):
+                if record is not None:
+                    record.extend(data)
+                while data:
+                    data = data[os.write(sink, data):]
+        with contextlib.suppress(OSError):
+            os.close(sink)
+    threading.Thread(target=run, daemon=True).start()
+
+
+def record_raw(a, port):
+    """Moves `talk` through a listener that sees what is on the wire: the row, what the source sent."""
+    seen = bytearray()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        a.ctl.request(f"migrate talk 10.0.0.254:{listener.getsockname()[1]}")
+        here, _ = listener.accept()
+    there = socket.create_connection(("127.0.0.1", port))
+    carry(here.fileno(), os.dup(there.fileno()), seen)
+    carry(there.fileno(), os.dup(here.fileno()))
+    return lab.ended(a, "talk"), bytes(seen)
+
+
+def record_inside(a, port, key):
+    """The same through one who has the key, and sees what is within TLS."""
+    seen, own = bytearray(), free_port()
+    server = subprocess.Popen(
+        ["openssl", "s_server", "-quiet", "-nocert", "-tls1_2", "-accept", f"127.0.0.1:{own}",
+         "-cipher", psk.CIPHER.decode(), "-psk_identity", "godwit", "-psk", key],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    try:
+        end = time.monotonic() + 60
+        while f":{own:04X} 00000000:0000 0A" not in pathlib.Path("/proc/net/tcp").read_text():
+            assert server.poll() is None and time.monotonic() < end, "openssl does not listen"
+            time.sleep(0.02)
+        there = psk.connect("127.0.0.1", port, bytes.fromhex(key), 60)
+        carry(server.stdout.fileno(), os.dup(there), seen)
+        carry(there, os.dup(server.stdin.fileno()))
+        end = lab.move(a, "talk", f"10.0.0.254:{own}")
+    finally:
+        server.kill()
+        server.wait()
+    return end, bytes(seen)
+
+
+def say_again(fd, data):
+    """All of data, as far as the other side takes it; what it answers until it hangs up."""
+    answer = bytearray()
+    with contextlib.suppress(OSError):
+        while data:
+            data = data[os.write(fd, data):]
+    with contextlib.suppress(OSError):
+        while more := os.read(fd, 16384):
+            answer += more
+    os.close(fd)
+    return bytes(answer)
+
+
+@test(timeout=300, needs=NEEDS, cores=2)
+def replayed(t):
+    """What one host said to another is of no use a second time: neither the bytes on the wire, nor,
+    for one who has the key, those within TLS."""
+    talk = "[vm talk]\nmemory = 16M\ncpus = 1\nkernel = talk.elf\nautostart = no\n"
+    key, ports = "5a" * 32, [free_port(), free_port()]
+    (t.dir / "key").write_text(key + "\n")
+    modules = {"psk.hex": t.dir / "key", "courier.elf": paths.BUILD / "courier.elf",
+               "talk.elf": paths.BUILD / "guest-kernels/talk.elf"}
+    a, b = (t.machine(config=guests.host_config(courier_section("10.0.0.1"), vms), memory=320,
+                      modules=modules, devices=outside(port, MIG_PORT))
+            for vms, port in zip((talk, ""), ports))
+    for m in (a, b):
+        guests.wait_console(m, timeout=60)
+        lab.wait_network(m, time.monotonic() + 60)
+    for inside in (False, True):
+        a.ctl.request("vm start talk")
+        end, said = record_inside(a, ports[1], key) if inside else record_raw(a, ports[1])
+        assert end["phase"] == "done" and len(said) > 10000, (end, len(said))
+        for verb in ("stop", "delete"):
+            b.ctl.request(f"vm {verb} talk")
+        if inside:
+            answer = say_again(psk.connect("127.0.0.1", ports[1], bytes.fromhex(key), 60), said)
+            assert b"made for another receiver" in answer, answer
+        else:
+            say_again(socket.create_connection(("127.0.0.1", ports[1])).detach(), said)
+            a.ctl.request("vm create talk")
+        assert [r["name"] for r in b.ctl.request("vm list") if "name" in r] == ["courier"]
+        log = guests.host_log(b)
+        assert log.count("vm talk: came here") == 1 + inside and "move here failed" not in log, log
 
 
 WRITER = ("[vm w]\nmemory = 32M\ncpus = 2\nkernel = writer.elf\nautostart = yes\n")

@@ -3,7 +3,7 @@
 a station outside (`make demo` shows it live)."""
 import time
 
-from lib import lab, load, pcap
+from lib import lab, load, paths, pcap
 from lib.registry import test
 from lib.stream import TIME_SCALE
 
@@ -74,13 +74,32 @@ def under_load(t, hardware, nets, expect):
         load.start(hosts)
         settled(hosts.machine[0], *expect[0])
         seen = load.peer(hosts)
+        since = lab.clock(hosts.machine[0], "g1")
         for where in (1, 0):
             seen = go(hosts, where, seen)
             settled(hosts.machine[where], *expect[where])
             seen = load.peer(hosts)
+        lab.check_clock(hosts.machine[0], "g1", since)
         inside = load.inside(hosts.machine[0])
         assert not inside["wrong"] and not inside["backward"] and not inside["warnings"], inside
     check_wire(t.dir / "a", 2)
+
+
+@test(timeout=240, needs=("godwit.elf", "courier.elf", "guest-kernels/bystander.elf"), cores=2)
+def clock(t):
+    """Twenty moves, each of them known to a fraction of a millisecond by the notes that go before."""
+    section = "[vm t]\nmemory = 16M\ncpus = 1\nkernel = bystander.elf\nautostart = yes\n"
+    with lab.Lab(t.dir, sections=[(section,)], memory=320,
+                 modules={"bystander.elf": paths.BUILD / "guest-kernels/bystander.elf"}) as hosts:
+        hosts.ready()
+        print([m.ctl.request("host")["tsc_khz"] for m in hosts.machine])
+        since = lab.clock(hosts.machine[0], "t")
+        for k in range(20):
+            end = lab.move(hosts.machine[k % 2], "t", lab.address(1 - k % 2))
+            assert end["phase"] == "done", end
+            print({k: end[k] for k in ("downtime_us", "total_ms", "clock_us")})
+            if k % 2:
+                lab.check_clock(hosts.machine[0], "t", since)
 
 
 @test(timeout=600, needs=load.NEEDS, cores=2)

@@ -11,7 +11,8 @@ from lib.registry import test
 
 BARE = ("godwit.elf", "guest-kernels/bystander.elf")
 SECTION = "[vm t]\nmemory = 16M\ncpus = 1\nkernel = bystander.elf\nautostart = yes\n"
-NOTE = 168          # bytes of a note of the handover, with its record's head
+NOTE = 176          # bytes of a note of the handover, with its record's head
+TIMES = 16          # notes that ask for the time, and as many answers
 HEADER = 32
 TABLES = 64 << 10   # second-stage tables of a small VM, at most
 
@@ -232,16 +233,18 @@ def taken(t):
 
 def faults(whole):
     """Options of `migrate` for a fault at every step of the protocol. The way there: header, intro,
-    pages, machine, END; GO and ACK. The way back: header, HELLO, ACCEPT, READY; TAKEN."""
+    notes, pages, machine, END; GO and ACK. The way back: header, HELLO, ACCEPT, notes, READY; TAKEN."""
     sent, back = int(whole["sent"]), int(whole["received"])
-    assert back == HEADER + 4 * NOTE, back
+    assert back == HEADER + (4 + TIMES) * NOTE, back
     stream = sent - 2 * NOTE
-    there = [0, HEADER - 1, HEADER, HEADER + 20, 200, 500, 900, stream // 4, stream // 2]
+    there = [0, HEADER - 1, HEADER, HEADER + 20, 200, 500, 900, *range(1500, 5000, 500), stream // 4,
+             stream // 2]
+    answers = [HEADER + k * NOTE + i for k in (0, 1, 2, 1 + TIMES, 2 + TIMES) for i in (0, NOTE // 2)]
     there += list(range(stream - 3500, stream, 250)) + [stream - 24, stream - 1]
     for kind in ("cut", "flip"):
         for at in there:
             yield f"fault={kind} at={at}", "failed"
-        for at in range(0, back - NOTE, NOTE // 2 + 1):
+        for at in [0, HEADER // 2] + answers:
             # A bit that is flipped in READY, too: the source gives up before it says GO.
             yield f"fault={kind} back={at}", "failed"
         # In doubt now. The GO that is cut off never comes, and the copy there goes with its
@@ -278,7 +281,7 @@ def silence(t):
     needs force, and after ten seconds of silence the question is asked again."""
     m = bare_host(t)
     before = accounts(m)
-    m.ctl.request(f"migrate t local fault=lose back={HEADER + 3 * NOTE}")
+    m.ctl.request(f"migrate t local fault=lose back={HEADER + (3 + TIMES) * NOTE}")
     wait(m, "t", phases=("given",))
     assert "force=yes" in refused(m, "migrate-cancel t", "EBUSY")
     assert wait(m, "t")["phase"] == "done"
@@ -287,27 +290,16 @@ def silence(t):
     check_ticks(m)
 
 
-def clocks(m):
-    """Seconds of the host's clock before, of the guest's, of the host's after."""
-    first = int(m.ctl.request("host")["up_ms"])
-    guest = float(on(m, 1, "cat /proc/uptime").split()[0])
-    return first / 1000, guest, int(m.ctl.request("host")["up_ms"]) / 1000
-
-
 def under_load(t, moves):
     """Guest 1 writes and checks memory on two processors, answers pings and serves a file that is
     fetched all the time: nothing differs, no connection breaks, no warning, the clocks go on."""
     m = start(t, section(1, cpus=2), section(2))
     on(m, 1, "sh /tests/load.sh & true")
     on(m, 2, "sh /tests/traffic.sh 10.0.0.1 >/tmp/traffic & true")
-    begin = clocks(m)
+    begin = lab.clock(m, "g1")
     rows = [move(m, "g1", "downtime=100", timeout=120) for _ in range(moves)]
     assert on(m, 1, "nproc").strip() == "2"
-    end = clocks(m)
-    drift = (end[1] - begin[1]) - (end[2] - begin[0])
-    width = (end[2] - end[0]) + (begin[2] - begin[0])
-    print(f"clock {drift + width / 2:+.3f} s, known to {width / 2:.3f}")
-    assert -width - 0.03 <= drift <= 0.03, (begin, end)
+    lab.check_clock(m, "g1", begin)
     load = on(m, 1, "touch /tmp/stop; wait; cat /tmp/load.*", timeout=120)
     assert re.findall(r"rounds [1-9]\d* bad (\d+)", load) == ["0", "0"], load
     text = on(m, 2, "touch /tmp/stop; wait; cat /tmp/traffic", timeout=120)
@@ -372,7 +364,7 @@ def between_hosts(t):
         assert whole["phase"] == "done", whole
         owner(hosts, 1)
         memory = accounts(a)
-        back = HEADER + 3 * NOTE
+        back = HEADER + (3 + TIMES) * NOTE
         b.ctl.request(f"migrate t {lab.address(0)}")
         assert lab_wait(b, ("done", "failed"))["phase"] == "done"
         owner(hosts, 0)

@@ -456,6 +456,18 @@ TEST(policy_idle)
 	p.left = 1000;
 	CHECK_EQ(mig_policy(&limits, &p, &slow).step, MIG_CONTINUE);
 	CHECK_EQ(slow, 0);
+	/* What any stop costs is part of the pause; passes go on for what they can change. */
+	p.left = 600;
+	CHECK_EQ(mig_policy(&limits, &p, &slow).step, MIG_STOP);
+	p.fixed_ns = 10000000;
+	CHECK_EQ(mig_policy(&limits, &p, &slow).step, MIG_CONTINUE);
+	p.left = 360;
+	p.fixed_ns = 400000000;
+	v = mig_policy(&limits, &p, &slow);
+	CHECK_EQ(v.step, MIG_STOP);
+	CHECK(v.downtime_ns > 414000000 && v.downtime_ns < 416000000);
+	p.left = 380;
+	CHECK_EQ(mig_policy(&limits, &p, &slow).step, MIG_CONTINUE);
 }
 
 /* A writer of 'rate' pages/s, a link of 25000 pages/s: passes until it stops; -1: aborts. */

@@ -36,7 +36,8 @@ class Progress:
         text = (f"{row['vm']} -> {row['peer']}: {row['phase']}, pass {row['passes']}, "
                 f"{left / MIB:.0f} MiB left, {int(row['sent']) / MIB:.0f} MiB sent")
         if rate and row["phase"] == "copying":
-            text += f", {rate / MIB:.1f} MiB/s, about {left / rate:.0f} s"
+            text += (f", {rate / MIB:.1f} MiB/s, about {left / rate:.0f} s; "
+                     f"would stand {int(row['estimate_us']) / 1000:.0f} ms")
         if sys.stdout.isatty():
             print("\r" + text.ljust(self.width), end="", flush=True)
             self.width = len(text)
@@ -49,7 +50,8 @@ class Progress:
 
 
 def result(row):
-    return (f"{row['vm']} runs on {row['peer']}: stood {int(row['downtime_us']) / 1000:.1f} ms, "
+    return (f"{row['vm']} runs on {row['peer']}: stood {int(row['downtime_us']) / 1000:.1f} ms "
+            f"(estimated {int(row['estimate_us']) / 1000:.1f}), "
             f"took {int(row['total_ms']) / 1000:.1f} s, {row['passes']} passes, "
             f"{int(row['sent']) / MIB:.1f} MiB sent")
 

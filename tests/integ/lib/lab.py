@@ -92,6 +92,30 @@ def move(m, vm, host, options="", timeout=120):
     return ended(m, vm, timeout)
 
 
+def wait_network(m, end):
+    """Until the host's courier and uplink are there; end: by time.monotonic()."""
+    while not all(any(word in row.get("text", "") for row in m.ctl.request("log"))
+                  for word in ("link up", "ready to reach other hosts")):
+        assert time.monotonic() < end, "a host has no network"
+        time.sleep(0.2)
+
+
+CLOCK_OFF_NS = 10_000_000   # at most, a guest's clock from its host's, after any number of moves
+
+
+def clock(m, vm):
+    """(what the guest reads as the time, the host's clock), in ns, at one instant."""
+    info = m.ctl.request(f"vm info {vm}")
+    return int(info["clock_ns"]), int(info["host_ns"])
+
+
+def check_clock(m, vm, since):
+    """Both clocks have gone on by the same since clock() said `since` on this host."""
+    guest, host = (now - then for now, then in zip(clock(m, vm), since))
+    print(f"{host / 1e9:.3f} s on, the guest's clock is off by {(guest - host) / 1e6:+.3f} ms")
+    assert abs(guest - host) <= CLOCK_OFF_NS, (guest, host)
+
+
 class Lab:
     """Use as a context manager; `machine[i]` is host i."""
 
@@ -160,10 +184,7 @@ class Lab:
         for i in range(self.n) if which is None else which:
             m = self.machine[i]
             m.com1.expect(rf"^{name(i)}> ", timeout=timeout)
-            while not all(any(word in row.get("text", "") for row in m.ctl.request("log"))
-                          for word in ("link up", "ready to reach other hosts")):
-                assert time.monotonic() < end, f"host {name(i)} has no network"
-                time.sleep(0.2)
+            wait_network(m, end)
 
     def close(self):
         for m in (*self.machine, self.station):
