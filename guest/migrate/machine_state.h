@@ -23,8 +23,8 @@ int MUST_CHECK mig_can_move(const struct vm *vm, char *why, size_t why_size);
  * mig_save_intro(), mig_save_machine() - one record after the other, complete with head, into buf
  * (MIG_RECORD_BUF bytes). *step: 0 at first. Return the bytes in buf to send, 0: no more.
  * Intro: MIG_CONFIG, MIG_HOST; vm may run. Machine: MIG_CLOCK, MIG_VCPU..., MIG_DEVICE...; vm is
- * paused; at: the receiver's time_ns() when it stopped, 0: not known. A sender sends intro, RAM, machine, MIG_END; MIG_CLOCK alone may come before the last of
- * the RAM, so that the receiver knows how long the guest has been standing.
+ * paused; at: the receiver's time_ns() when it stopped, 0: not known. A sender sends intro, RAM,
+ * machine, MIG_END; MIG_CLOCK alone may come before the last of the RAM.
  */
 u32 mig_save_intro(struct vm *vm, u32 *step, struct mig_sum *sum, u8 *buf);
 u32 mig_save_machine(struct vm *vm, u64 at, u32 *step, struct mig_sum *sum, u8 *buf);

@@ -46,7 +46,8 @@ struct mig_send {
 	u64 functions_ns; /* that it stood for that */
 	u64 began, ended, stopped_at, resumed_at; /* ns */
 	u64 last_ns; /* the last pass: when it began, then how long it took */
-	u64 asked, rtt, ahead; /* ns: MIG_NOTE_TIME out, shortest way there and back, their clock - ours */
+	/* ns: MIG_NOTE_TIME went out, shortest way there and back, their clock less ours. */
+	u64 asked, rtt, ahead;
 	u32 asks;
 	u64 not_before; /* ns: rate limit; the next try to get an answer */
 	u64 sent, received; /* by links that are closed */
