@@ -110,7 +110,7 @@ demo: setup
 
 bench: setup
 	@$(MAKE) -s $(B)/godwit.elf $(B)/guest-kernels/bench.elf guest-linux \
-		$(B)/guest/initrd-virtio.img
+		$(B)/guest/initrd-virtio.img $(B)/guest/initrd-assign.img
 	@tools/bench
 
 $(OBJS) $(HOST_OBJS) $(SHIM_OBJS) $(FUZZ_OBJS): | setup

@@ -174,20 +174,6 @@ static int nic_resume(void *state)
 
 /* ---- making and undoing ---------------------------------------------------------------- */
 
-/* A VM that arrives must find its address free, but for the VM that it is made of. */
-static int try_address(struct pc_nic *nic, struct vswitch *sw)
-{
-	const struct config_net *c = &nic->v.vm->config->net[nic->vdev.instance];
-	u8 port = vswitch_lookup(sw, c->mac, c->vlan, net_now());
-	const struct netbe *be = port == VSWITCH_NO_PORT ? NULL : &sw->port[port].be;
-	const struct pc_nic *other;
-
-	if (!be || be->ops != virtio_net_be(&nic->net).ops)
-		return 0; /* nobody's, or behind the uplink: where it comes from */
-	other = container_of((struct virtio_net *)be->ctx, struct pc_nic, net);
-	return other->v.vm->migrating ? 0 : -EEXIST;
-}
-
 static int build_nic(struct vm *vm, u32 i, const struct config_net *c)
 {
 	static const struct vdev_ops ops = { nic_reset, nic_quiesce, nic_resume };
@@ -225,7 +211,7 @@ static int build_nic(struct vm *vm, u32 i, const struct config_net *c)
 	nic->vdev = (struct vdev){ "virtio-net",      i, 1, &nic->net, &ops, virtio_net_fields,
 				   virtio_net_nfields };
 	sw = net_lock();
-	rc = vm->state == VM_INCOMING ? try_address(nic, sw) : attach(nic, sw);
+	rc = vm->state == VM_INCOMING ? 0 : attach(nic, sw);
 	net_unlock();
 	if (!rc)
 		rc = pc_virtio_plug(&nic->v, &nic->net.dev, PC_SLOT_NET + i);

@@ -144,7 +144,7 @@ static void show_send(struct ctl_out *out, const struct mig_send *s)
 	ctl_cell_num(out, ((s->vm ? now : s->ended) - s->began) / 1000000);
 	ctl_cell_num(out, s->rtt / 2000); /* at most so far the guest's clock is off */
 	ctl_cell_num(out, s->functions);
-	ctl_cell_num(out, s->functions_ns / 1000);
+	ctl_cell_num(out, s->held_us);
 	ctl_cell(out, "%s", s->why);
 }
 

@@ -124,47 +124,16 @@ void mig_register_functions(const struct mig_functions *f)
 	functions = f;
 }
 
-/* The guest's clock does not stand for it, and its NICs stay at the switch. */
-static int move_functions(struct vm *vm, bool aside, u64 *ns, char *why, size_t why_size)
+int mig_functions_aside(struct vm *vm, u32 *held_us, char *why, size_t why_size)
 {
-	bool migrating = vm->migrating, runs = vm->state == VM_RUNNING;
-	char late[MIG_WHY];
-	u64 began = time_ns();
-	int rc = 0;
-
-	if (!functions || (!runs && vm->state != VM_PAUSED) || !functions->due(vm, aside))
-		return 0;
-	vm->migrating = false;
-	if (runs)
-		rc = vm_pause(vm, why, why_size);
-	if (!rc)
-		rc = functions->move(vm, aside, why, why_size);
-	if (runs && vm->state == VM_PAUSED) {
-		vm->clock_runs = true;
-		if (vm_resume(vm, late, sizeof(late)))
-			log_err("vm %s: %s", vm->name, late);
-	}
-	vm->migrating = migrating;
-	began = time_ns() - began;
-	if (rc > 0)
-		log_info("vm %s: functions that went into %s: %d, it stood %lu us", vm->name,
-			 aside ? "software" : "hardware", rc, began / 1000);
-	if (ns)
-		*ns = began;
-	return rc;
-}
-
-int mig_functions_aside(struct vm *vm, u64 *ns, char *why, size_t why_size)
-{
-	return move_functions(vm, true, ns, why, why_size);
+	*held_us = 0;
+	return functions ? functions->aside(vm, held_us, why, why_size) : 0;
 }
 
 void mig_functions_back(struct vm *vm)
 {
-	char why[MIG_WHY];
-
-	if (move_functions(vm, false, NULL, why, sizeof(why)) < 0)
-		log_err("vm %s: its functions stay in software: %s", vm->name, why);
+	if (functions && (vm->state == VM_RUNNING || vm->state == VM_PAUSED))
+		functions->back(vm);
 }
 
 /* ---- control ------------------------------------------------------------------------------- */

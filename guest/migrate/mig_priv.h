@@ -42,8 +42,7 @@ struct mig_send {
 	u32 slow;
 	struct mig_verdict verdict;
 	bool aside; /* its functions were sent into software */
-	u32 functions;
-	u64 functions_ns; /* that it stood for that */
+	u32 functions, held_us; /* how many, and how long it was held for that */
 	u64 began, ended, stopped_at, resumed_at; /* ns */
 	u64 last_ns; /* the last pass: when it began, then how long it took */
 	/* ns: MIG_NOTE_TIME went out, shortest way there and back, their clock less ours. */
@@ -95,11 +94,11 @@ struct mig_send *mig_send_at(u32 i);
 struct mig_recv *mig_recv_at(u32 i);
 
 /**
- * mig_functions_aside() - vm's functions into software before it is copied; *ns (if not NULL): how
- * long it stood. Returns how many, or -E..., all being as before. mig_functions_back() - as its
- * configuration wants them. vm is running or paused, else nothing happens. Control context.
+ * mig_functions_aside() - vm's functions into software before it is copied; *held_us: how long it
+ * was held for that. Returns how many, or -E..., all being as before. mig_functions_back() - as its
+ * configuration wants them; nothing happens when vm is off. Control context.
  */
-int MUST_CHECK mig_functions_aside(struct vm *vm, u64 *ns, char *why, size_t why_size);
+int MUST_CHECK mig_functions_aside(struct vm *vm, u32 *held_us, char *why, size_t why_size);
 void mig_functions_back(struct vm *vm);
 
 /** mig_wake() - there is work; any context. */

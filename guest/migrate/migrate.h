@@ -23,14 +23,15 @@ struct mig_request {
 	u64 cancel_at;		/* cancel as soon as so many bytes are sent; 0: not */
 };
 
-/* Functions in hardware that can go on in software while their VM moves: their driver's part. */
+/* Functions in hardware that can go on in software while their VM moves: their driver's part. vm
+ * runs or is paused. */
 struct mig_functions {
-	/* due() - would move() change something? */
-	bool (*due)(const struct vm *vm, bool aside);
-	/* move() - aside: all into software, or none, and why says what hinders. Else: those that
-	 * the VM's configuration wants in hardware go there if it can be had; the log says what
-	 * stays. Returns how many went, -E.... All vCPUs parked. */
-	int (*move)(struct vm *vm, bool aside, char *why, size_t why_size);
+	/* aside() - all into software, or none: -E..., why. Returns how many; *held_us grows by how
+	 * long the VM was held for each. */
+	int (*aside)(struct vm *vm, u32 *held_us, char *why, size_t why_size);
+	/* back() - those that the VM's configuration wants in hardware go there if it can be had;
+	 * the log says which do not. */
+	void (*back)(struct vm *vm);
 };
 
 /** mig_register_functions() - once at boot; f stays the caller's. */

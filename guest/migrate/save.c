@@ -141,6 +141,7 @@ static int run_save(struct ctl_out *out, const struct ctl_args *args)
 {
 	struct vm *vm = vm_find(ctl_arg(out, 0));
 	char why[WHY] = "";
+	u32 held_us;
 	int rc;
 
 	(void)args;
@@ -160,7 +161,7 @@ static int run_save(struct ctl_out *out, const struct ctl_args *args)
 		rc = vm_pause(vm, why, sizeof(why));
 	if (rc)
 		goto out_end;
-	rc = mig_functions_aside(vm, NULL, why, sizeof(why));
+	rc = mig_functions_aside(vm, &held_us, why, sizeof(why));
 	if (rc < 0)
 		goto out_resume;
 	rc = mig_pages_start(&f.pages, vm, why, sizeof(why));

@@ -139,7 +139,7 @@ static u64 accepted(struct mig_send *s)
 
 	/* What a function in hardware writes nobody sees: from here on there is none. */
 	s->aside = true;
-	rc = mig_functions_aside(s->vm, &s->functions_ns, why, sizeof(why));
+	rc = mig_functions_aside(s->vm, &s->held_us, why, sizeof(why));
 	if (rc < 0)
 		return fail(s, why);
 	s->functions = (u32)rc;

@@ -219,8 +219,34 @@ static int begin(struct vm *vm, bool kernel, char *why, size_t why_size)
 	return 0;
 }
 
+/* The first of a's interfaces whose address one of b's has, too; CONFIG_NETS: none. */
+static u32 same_mac(const struct config_vm *a, const struct config_vm *b)
+{
+	u32 i = 0;
+
+	for (; i < CONFIG_NETS; i++)
+		for (u32 k = 0; a->net[i].kind != CONFIG_NET_NONE && k < CONFIG_NETS; k++)
+			if (b->net[k].kind != CONFIG_NET_NONE &&
+			    memcmp(a->net[i].mac, b->net[k].mac, sizeof(a->net[i].mac)) == 0)
+				return i;
+	return i;
+}
+
+/* A VM that arrives must find its addresses free, but for the VM that it is made of. */
 int vm_receive(struct vm *vm, char *why, size_t why_size)
 {
+	for (u32 i = 0; i < VM_MAX; i++) {
+		const struct vm *other = vms[i];
+		u32 net = CONFIG_NETS;
+
+		if (other && other != vm && other->state != VM_OFF && !other->migrating)
+			net = same_mac(vm->config, other->config);
+		if (net < CONFIG_NETS) {
+			fmt_snprintf(why, why_size, "vm %s has the address of net%u", other->name,
+				     net);
+			return -EEXIST;
+		}
+	}
 	return begin(vm, false, why, why_size);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Twin of a VF: any accesses, any memory, frames in between, state from a stream. It touches no memory but the guest's,
- * its work is bounded, and what it sends can be read and cut.
+ * Twin of a VF: any accesses, any memory, frames in between, state from a stream. It touches no
+ * memory but the guest's, its work is bounded, and what it sends can be read and cut.
  */
 #include "tests/fuzz/stream.h"
 

@@ -28,6 +28,7 @@
 #define AREA	  (2u << 20)   /* bytes of memory that are rewritten */
 #define PAGE	  4096u
 #define SEQ_MAX	  (1u << 20)
+#define WAITING	  (8 << 20) /* bytes of datagrams, while the program has no time for them */
 
 static unsigned char buf[16384];
 
@@ -57,6 +58,17 @@ static void report(const char *text)
 	fputs(text, f);
 	fclose(f);
 	rename("/tmp/moveload.new", "/tmp/moveload");
+}
+
+/* What is missing is to be the network's fault. */
+static void keep_datagrams(int s)
+{
+	const int bytes = WAITING;
+
+	if (setsockopt(s, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes))) {
+		perror("moveload");
+		exit(1);
+	}
 }
 
 /* ---- the guest that moves ------------------------------------------------------------------ */
@@ -97,9 +109,20 @@ static void echo_tcp(int *s)
 	*s = -1;
 }
 
+/* All that waits: rewriting memory takes its time while the guest is copied. */
+static void echo_udp(int s)
+{
+	struct sockaddr_in from;
+	socklen_t len = sizeof(from);
+	ssize_t n;
+
+	while ((n = recvfrom(s, buf, sizeof(buf), MSG_DONTWAIT, (void *)&from, &len)) > 0)
+		sendto(s, buf, (size_t)n, 0, (void *)&from, len);
+}
+
 static void serve(unsigned kib_per_s)
 {
-	struct sockaddr_in t = at(NULL, TCP_PORT), u = at(NULL, UDP_PORT), from;
+	struct sockaddr_in t = at(NULL, TCP_PORT), u = at(NULL, UDP_PORT);
 	struct pollfd p[3] = { { socket(AF_INET, SOCK_STREAM, 0), POLLIN, 0 },
 			       { socket(AF_INET, SOCK_DGRAM, 0), POLLIN, 0 }, { -1, POLLIN, 0 } };
 	uint64_t last = now_ns(), due = last, now, pages = 0;
@@ -109,18 +132,13 @@ static void serve(unsigned kib_per_s)
 	if (area == MAP_FAILED || bind(p[0].fd, (void *)&t, sizeof(t)) || listen(p[0].fd, 1) ||
 	    bind(p[1].fd, (void *)&u, sizeof(u)))
 		exit(1);
+	keep_datagrams(p[1].fd);
 	for (;;) {
-		socklen_t len = sizeof(from);
-		ssize_t n;
-
 		poll(p, 3, TICK_MS);
 		if (p[0].revents)
 			p[2].fd = accept(p[0].fd, NULL, NULL);
-		if (p[1].revents) {
-			n = recvfrom(p[1].fd, buf, sizeof(buf), 0, (void *)&from, &len);
-			if (n > 0)
-				sendto(p[1].fd, buf, (size_t)n, 0, (void *)&from, len);
-		}
+		if (p[1].revents)
+			echo_udp(p[1].fd);
 		if (p[2].revents)
 			echo_tcp(&p[2].fd);
 		now = now_ns();
@@ -208,6 +226,7 @@ static void drive(const char *address)
 	uint64_t due = 0;
 	char text[240];
 
+	keep_datagrams(p[1].fd);
 	while (!broken) {
 		poll(p, 2, TICK_MS);
 		take_back(p[0].fd);

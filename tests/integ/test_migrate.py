@@ -68,8 +68,8 @@ def settled(m, before):
     raise AssertionError(f"memory before {before}, now {now}")
 
 
-def bare_host(t, **options):
-    m = t.machine(config=guests.host_config(SECTION), **({"smp": 2} | options),
+def bare_host(t, *sections, **options):
+    m = t.machine(config=guests.host_config(*(sections or (SECTION,))), **({"smp": 2} | options),
                   modules={"bystander.elf": paths.BUILD / "guest-kernels/bystander.elf"})
     guests.wait_console(m, timeout=180)
     guests.attach(m, "t")
@@ -205,9 +205,9 @@ def no_memory(t):
 
 @test(timeout=120, cores=2, needs=BARE + ("courier.elf",))
 def taken(t):
-    """Refused before a page moves: the name is taken, or the address of a NIC. A VM that is off gives
-    its name to the one that comes."""
-    moving = SECTION + "net0 = pv mac=52:54:00:00:03:01\n"
+    """Refused before a page moves: the name is taken, or the address of a NIC, whatever its kind. A
+    VM that is off gives its name to the one that comes."""
+    moving = SECTION + "net0 = vf twin=yes mac=52:54:00:00:03:01\n"
     off = SECTION.replace("yes", "no")
     other = SECTION.replace("vm t", "vm u") + "net0 = pv mac=52:54:00:00:03:01\n"
     with lab.Lab(t.dir, sections=[(moving,), (off, other)], memory=320,
@@ -258,15 +258,37 @@ def faults(whole):
         yield f"cancel={at}", "failed"
 
 
+@test(timeout=600, needs=BARE)
+def every_step_vf(t):
+    """The same with a VF: whatever happens, it is in hardware again, here or there."""
+    devices = ("-device", "pcie-root-port,id=rp0,chassis=1,slot=1",
+               "-netdev", "hubport,id=n0,hubid=0", "-device", "igb,bus=rp0,netdev=n0")
+
+    def in_hardware(m):
+        end = time.monotonic() + 60
+        while (rows := [r["nic"] for r in m.ctl.request("vf list")
+                        if r.get("row") == "vf" and r["vm"] == "t"]) != ["lan0"]:
+            assert time.monotonic() < end, rows
+            time.sleep(0.05)
+
+    at_each_step(bare_host(t, "[nic lan0]\nmatch = 8086:10c9\nvfs = 2\n",
+                           SECTION + "net0 = vf nic=lan0 mac=52:54:00:00:03:01\n",
+                           devices=devices), in_hardware)
+
+
 @test(timeout=150, needs=BARE)
 def every_step(t):
     """A fault at each step: exactly one copy runs afterwards, intact, and all memory is back. The
     guest runs between the moves and is paused for them, so that all have the same steps."""
-    m = bare_host(t)
+    at_each_step(bare_host(t), lambda m: None)
+
+
+def at_each_step(m, check):
     before = accounts(m)
     m.ctl.request("vm pause t")
     for options, phase in faults(move(m, "t")):
         move(m, "t", options, phase)
+        check(m)
         settled(m, before)
         alone(m, "paused")
         m.ctl.request("vm resume t")

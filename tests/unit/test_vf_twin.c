@@ -381,7 +381,7 @@ TEST(foreign_state_is_refused)
 
 		start();
 		CHECK_EQ(vf_twin_resume(&t), 0);
-		r[VF_HEAD] = r[VF_TAIL] = 127; /* the last place of 128, so that any length is seen */
+		r[VF_HEAD] = r[VF_TAIL] = 127; /* the last place of 128: any length is seen */
 		r[VF_LEN] = 128 * 16;
 		CHECK_EQ(vf_twin_resume(&t), 0);
 		r[ring[k].reg] = ring[k].value;
