@@ -42,12 +42,12 @@ def start(hosts):
 
 def peer(hosts):
     """What the station has seen so far: counters by name."""
-    text = guests.ask(hosts.station, "cat /tmp/moveload; grep -c seq= /tmp/ping; tail -n 1 /tmp/ping;"
+    # Of the pings whole lines only: ping's last one may be half written.
+    text = guests.ask(hosts.station, "cat /tmp/moveload; awk -F 'seq=' '/seq=.* ms$/{n++; last = $2 + 1}"
+                      " END{print \"answers\", n + 0, \"pings\", last + 0}' /tmp/ping;"
                       " awk '/^Tcp: [0-9]/{print \"resets\", $9 + $15}' /proc/net/snmp")
     counts = {k: int(v) for k, v in re.findall(r"([a-z]+) (\d+)", text)}
-    answers = int(re.search(r"^(\d+)$", text, re.M).group(1))
-    last = int(re.search(r"seq=(\d+)", text).group(1))
-    return counts | {"pings": last + 1, "pings_lost": last + 1 - answers}
+    return counts | {"pings_lost": counts["pings"] - counts["answers"]}
 
 
 def inside(m):
