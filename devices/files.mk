@@ -46,6 +46,7 @@ EDGE_SRCS += devices/pci/assign.c
 EDGE_SRCS += devices/pci/assign_mmio.c
 EDGE_SRCS += devices/sriov/igb/igb_guest.c
 EDGE_SRCS += devices/sriov/igb/igb_twin.c
+EDGE_SRCS += devices/sriov/igb/igb_failover.c
 EDGE_SRCS += devices/sriov/igb/igb_move.c
 EDGE_SRCS += devices/sriov/igb/igb_switch.c
 EDGE_SRCS += devices/sriov/uplink.c

@@ -172,6 +172,7 @@ static void begin_nic(struct config_parser *p, struct slice name)
 	(void)slice_copy(nic->name, sizeof(nic->name), name);
 	nic->line = p->line;
 	nic->valid = true;
+	nic->failover = true;
 	p->nic = nic;
 }
 

@@ -71,6 +71,7 @@ struct config_nic {
 	u8 bus, dev, fn;
 	u8 vfs;
 	bool uplink;
+	bool failover; /* its VFs go on in software while it has no link */
 };
 
 /* The keys of a [vm], in the order of the parser's table. */

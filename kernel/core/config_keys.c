@@ -140,6 +140,7 @@ const struct config_key config_nic_keys[] = {
 	[NIC_PCI] = { "pci", .set = set_nic_pci },
 	{ "vfs", .plain = PLAIN(struct config_nic, vfs, PLAIN_NUMBER, 0, MAX_VFS, "0 to 63") },
 	{ "uplink", .plain = PLAIN(struct config_nic, uplink, PLAIN_BOOL) },
+	{ "failover", .plain = PLAIN(struct config_nic, failover, PLAIN_BOOL) },
 };
 const u32 config_nic_nkeys = ARRAY_SIZE(config_nic_keys);
 

@@ -33,6 +33,7 @@ static const struct ctl_column vf_columns[] = {
 	{ "rx_bytes", "bytes", -10 },
 	{ "messages", "mails", -6 },
 	{ "wants", "wants", 8 },
+	{ "why", "as there is", 11 },
 };
 
 static const struct ctl_column fn_columns[] = {
@@ -62,6 +63,7 @@ static void show_vf(struct ctl_out *out, const struct igb_vf_stat *s)
 	ctl_cell_num(out, s->rx_bytes);
 	ctl_cell_num(out, s->messages);
 	ctl_cell(out, "%s", s->wants ? s->wants : "-");
+	ctl_cell(out, "%s", s->why ? s->why : "-");
 }
 
 static void show_functions(struct ctl_out *out)
@@ -298,7 +300,7 @@ static int move_vf(struct ctl_out *out, bool twin, const char *nic)
 		return ctl_fail(out, -EINVAL, "%s of %s is no VF in use", ctl_arg(out, 1),
 				t.vm->name);
 	rc = twin ? igb_guest_twin(t.vm, t.net, why, sizeof(why))
-		  : igb_guest_direct(t.vm, t.net, nic, why, sizeof(why));
+		  : igb_guest_replace(t.vm, t.net, nic, why, sizeof(why));
 	if (rc)
 		return ctl_fail(out, rc, "%s", why);
 	s = igb_guest_switched(t.vm, t.net);
@@ -323,7 +325,7 @@ static const struct ctl_verb verbs[] = {
 	{ .name = "vf",
 	  .sub = "direct",
 	  .usage = "NAME netN [nic=NIC]",
-	  .help = "let a VF's twin go on as a VF of a NIC",
+	  .help = "let a VF's twin, or a VF of another NIC, go on as a VF of a NIC",
 	  .options = "nic",
 	  .min_args = 2,
 	  .max_args = 2,

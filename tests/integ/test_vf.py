@@ -93,11 +93,11 @@ def section(i, net, more=""):
         cmdline=f"godwit.run=net-up godwit.ip=10.0.0.{i}/24 godwit.file={FILE_KIB}")
 
 
-def machine(t, *sections, iommu="intel-iommu,intremap=on", devices=NIC_DEVICES,
+def machine(t, *sections, iommu="intel-iommu,intremap=on", devices=NIC_DEVICES, nic=NIC,
             more_modules=None, **options):
     """A host whose NIC is a wire to a Peer; not waited for."""
     peer = Peer(t.dir / "m")
-    m = t.machine(config=guests.host_config(NIC, *sections), memory=1024, iommu=iommu,
+    m = t.machine(config=guests.host_config(nic, *sections), memory=1024, iommu=iommu,
                   modules={"vmlinuz": paths.GUEST / "vmlinuz-stock",
                            "initrd.img": paths.GUEST / "initrd-assign.img",
                            **(more_modules or {})},

@@ -21,6 +21,11 @@
 
 #define EVENT_QUEUE BIT(0)
 #define EVENT_OTHER BIT(1)
+#define EVENT_WATCH BIT(2)
+
+/* How often it is looked after; a link that lasted RETURN_TICKS is trusted again. */
+#define WATCH_NS     1000000000ull
+#define RETURN_TICKS 2u
 
 #define VEC_QUEUE 0u
 #define VEC_OTHER 1u
@@ -106,7 +111,7 @@ static void serve_other(struct igb *g)
 
 	spin_lock(&g->lock);
 	cause = reg_rd(g, IGB_ICR); /* cleared by reading */
-	if (cause & IGB_ICR_VMMB)
+	if (cause != ~0u && (cause & IGB_ICR_VMMB))
 		(void)igb_ack_events(&g->hw);
 	mbps = igb_link_mbps(&g->hw);
 	spin_unlock(&g->lock);
@@ -114,10 +119,31 @@ static void serve_other(struct igb *g)
 	if (mbps == g->mbps)
 		return;
 	g->mbps = mbps;
+	g->ticks = 0;
+	if (!mbps && reg_rd(g, IGB_STATUS) == ~0u)
+		log_err("nic %s: it does not answer any more", g->name);
+	else if (!mbps)
+		igb_failover(g);
 	igb_guests_link(g);
 	log_info("nic %s: link %s%u Mbit/s", g->name, mbps ? "up, " : "down, ", mbps);
 	if (g->client.link)
 		g->client.link(g->client.ctx, mbps);
+}
+
+static void watch_due(void *ctx)
+{
+	struct igb *g = ctx;
+
+	atomic_or(&g->events, (u32)EVENT_OTHER | (u32)EVENT_WATCH);
+	softirq_post(SOFTIRQ_NIC);
+}
+
+static void watch(struct igb *g)
+{
+	if (g->mbps && g->ticks < RETURN_TICKS && ++g->ticks == RETURN_TICKS)
+		igb_failback(g);
+	if (timer_arm(&g->watch, tsc_read() + ns_to_tsc(WATCH_NS)))
+		log_warn("nic %s: it is not looked after any more", g->name);
 }
 
 u32 igb_serve_locked(struct igb *g)
@@ -167,6 +193,8 @@ bool igb_poll(struct igb *g)
 
 	if (events & EVENT_OTHER)
 		serve_other(g);
+	if (events & EVENT_WATCH)
+		watch(g);
 	if (events & EVENT_QUEUE) {
 		g->interrupts++;
 		if (g->client.sent)
@@ -432,6 +460,7 @@ int igb_start_nic(struct igb *g, const struct pci_func *f, const struct config_n
 	str_copy(g->name, sizeof(g->name), cfg->name);
 	spin_init(&g->lock, LOCK_PF, "igb");
 	g->func = f;
+	g->failover = cfg->failover;
 	if (cfg->vfs > wanted)
 		log_warn("nic %s: %u VFs asked for, the device has %u", cfg->name, cfg->vfs,
 			 wanted);
@@ -457,8 +486,11 @@ int igb_start_nic(struct igb *g, const struct pci_func *f, const struct config_n
 		start_queues(g);
 		rc = start_irqs(g);
 	}
-	if (!rc)
+	if (!rc) {
+		timer_init(&g->watch, watch_due, g);
+		watch(g);
 		return 0;
+	}
 	fmt_snprintf(why, why_size, "%s failed: %s", step, err_name(rc));
 	abandon(g);
 	return rc;

@@ -14,6 +14,7 @@
 #include "devices/sriov/sriov.h"
 #include "kernel/core/config.h"
 #include "kernel/core/lock.h"
+#include "kernel/core/timer.h"
 
 #define IGB_VECTORS 2u /* of the physical function: queue; link and mailbox */
 
@@ -45,6 +46,7 @@ struct igb {
 	struct sriov sriov;
 	struct host_irq irqs;
 	u8 vfs;
+	bool failover;
 	u8 vector[IGB_VECTORS]; /* of the host, 0: none */
 	/* Filters and VFs. Rank LOCK_PF. */
 	struct spinlock lock;
@@ -54,6 +56,8 @@ struct igb {
 	struct igb_rx rx;
 	struct igb_client client;
 	u32 mbps;
+	u32 ticks; /* since the link came up, as far as they count */
+	struct timer watch;
 	u32 events; /* atomic, IGB_EVENT_* */
 	u64 interrupts;
 	struct igb_slot slot[IGB_MAX_VFS];

@@ -415,6 +415,7 @@ bool igb_twin_stat(const struct vm *vm, u8 index, struct igb_vf_stat *out)
 		return false;
 	if (!vm->own_config.net[index].twin)
 		out->wants = vm->own_config.net[index].nic;
+	out->why = out->wants ? v->why : NULL;
 	guest_stat(v, &v->soft.vf[0], out);
 	return true;
 }

@@ -33,6 +33,20 @@ int MUST_CHECK igb_guest_twin(struct vm *vm, u8 index, char *why, size_t why_siz
 int MUST_CHECK igb_guest_direct(struct vm *vm, u8 index, const char *nic, char *why,
 				size_t why_size);
 
+/**
+ * igb_guest_replace() - as igb_guest_direct(), also for a VF that another NIC has: it goes there by
+ * its twin. When that fails it goes back.
+ */
+int MUST_CHECK igb_guest_replace(struct vm *vm, u8 index, const char *nic, char *why,
+				 size_t why_size);
+
+/**
+ * igb_failover() - g has no link: its guests' VFs become their twins, if those reach the wire by
+ * another NIC. igb_failback() - VFs that wait for g go there. Softirq, no lock held.
+ */
+void igb_failover(struct igb *g);
+void igb_failback(const struct igb *g);
+
 /* The last one: all of it, its part in which no vCPU ran, frames that the host's queue had then. */
 struct igb_switch_stat {
 	u32 us, stopped_us, frames;
@@ -48,6 +62,7 @@ void igb_guests_link(struct igb *g);
 struct igb_vf_stat {
 	const char *nic, *vm; /* vm NULL: free */
 	const char *wants;    /* the NIC that a twin would rather be at, or NULL */
+	const char *why;      /* it is not there, or NULL */
 	u8 n, net;
 	u16 bdf;
 	u8 mac[6];

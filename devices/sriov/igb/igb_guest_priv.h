@@ -19,6 +19,7 @@ struct igb_guest {
 	/* What its queues are: VF n of g, or (g NULL) the twin. Changes with all vCPUs parked. */
 	struct igb *g;
 	u8 n;
+	const char *why; /* NULL, or why it left the NIC that its configuration names */
 	struct igb_vf0 page; /* vm->lock */
 	/* The twin, with VF 0 of a controller without registers for policy and mailbox. */
 	struct igb_hw soft;  /* vm->lock */

@@ -158,7 +158,8 @@ u32 igb_link_mbps(struct igb_hw *hw)
 	static const u16 mbps[4] = { 10, 100, 1000, 1000 };
 	u32 s = igb_rd(hw, IGB_STATUS);
 
-	return s & IGB_STATUS_LU ? mbps[IGB_STATUS_SPEED(s)] : 0;
+	/* All ones: the function is gone. */
+	return s != ~0u && (s & IGB_STATUS_LU) ? mbps[IGB_STATUS_SPEED(s)] : 0;
 }
 
 /* ---- address and VLAN filters ---------------------------------------------------------- */

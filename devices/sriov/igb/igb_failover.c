@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * VFs of a NIC that loses its link, or that is replaced, go on as their twins by another NIC; those
+ * that only wait for their NIC return to it.
+ */
+#include "devices/sriov/igb/igb_guest_priv.h"
+#include "devices/sriov/nics.h"
+#include "kernel/base/err.h"
+#include "kernel/base/fmt.h"
+#include "kernel/base/str.h"
+#include "kernel/core/log.h"
+
+#define WHY 160
+
+/* Do twins reach the wire by another NIC than g? */
+static bool other_way(const struct igb *g)
+{
+	const struct igb *up = nics_uplink();
+
+	return up && up != g && up->mbps;
+}
+
+/* Neither going nor coming: its VFs are guest/migrate's then. */
+static bool at_home(const struct vm *vm)
+{
+	return !vm->migrating && (vm->state == VM_RUNNING || vm->state == VM_PAUSED);
+}
+
+void igb_failover(struct igb *g)
+{
+	char why[WHY];
+
+	for (u8 n = 0; n < g->vfs && g->failover && other_way(g); n++) {
+		struct igb_guest *v = g->slot[n].guest;
+
+		if (!v || !v->a || !at_home(v->vm))
+			continue;
+		if (igb_guest_twin(v->vm, v->net, why, sizeof(why))) {
+			log_warn("vm %s: net%u stays at %s: %s", v->vm->name, v->net, g->name, why);
+			continue;
+		}
+		v->vm->own_config.net[v->net].twin = false; /* it is no operator's wish */
+		v->why = "no link";
+	}
+}
+
+static void go_back(struct vm *vm, u8 net, const struct igb *g)
+{
+	const struct igb_guest *v = igb_guest_of(vm, net);
+	const struct config_net *c = &vm->own_config.net[net];
+	char why[WHY];
+
+	if (!v || v->g || !v->a || c->twin || strcmp(c->nic, g->name) != 0)
+		return;
+	if (igb_guest_direct(vm, net, g->name, why, sizeof(why)))
+		log_warn("vm %s: net%u stays in software: %s", vm->name, net, why);
+}
+
+void igb_failback(const struct igb *g)
+{
+	for (u32 i = 0; i < VM_MAX; i++)
+		for (u8 n = 0; vm_at(i) && at_home(vm_at(i)) && n < CONFIG_NETS; n++)
+			go_back(vm_at(i), n, g);
+}
+
+int igb_guest_replace(struct vm *vm, u8 index, const char *nic, char *why, size_t why_size)
+{
+	const struct igb_guest *v = igb_guest_of(vm, index);
+	struct igb *to = nic ? nics_find(nic) : NULL;
+	char from[CONFIG_NAME_LEN], late[WHY];
+	u8 n;
+	int rc;
+
+	if (!v || !v->g || !nic || to == v->g)
+		return igb_guest_direct(vm, index, nic, why, why_size);
+	str_copy(from, sizeof(from), v->g->name);
+	if (!to || !igb_guest_free(to, &n)) {
+		fmt_snprintf(why, why_size, "no VF is free at %s", nic);
+		return -ENOENT;
+	}
+	rc = igb_guest_twin(vm, index, why, why_size);
+	if (rc)
+		return rc;
+	vm->own_config.net[index].twin = false;
+	rc = igb_guest_direct(vm, index, nic, why, why_size);
+	if (rc && igb_guest_direct(vm, index, from, late, sizeof(late)))
+		log_err("vm %s: net%u stays in software: %s", vm->name, index, late);
+	return rc;
+}
