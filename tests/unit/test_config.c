@@ -102,7 +102,7 @@ TEST(full)
 	CHECK_EQ(conf.nic[0].match_device, 0x10c9);
 	CHECK_EQ(conf.nic[0].vfs, 7);
 	CHECK(conf.nic[0].uplink && conf.nic[0].valid && !conf.nic[0].has_pci);
-	CHECK(conf.nic[1].has_pci && !conf.nic[1].uplink);
+	CHECK(conf.nic[1].has_pci && !conf.nic[1].uplink && conf.nic[1].failover);
 	CHECK_EQ(conf.nic[1].bus, 0x82);
 	CHECK_EQ(conf.nic[1].dev, 0x1f);
 	CHECK_EQ(conf.nic[1].fn, 7);
@@ -237,6 +237,8 @@ TEST(nic_keys)
 		  "2: [nic a] pci: '1:20.0' must be BUS:DEVICE.FUNCTION in hexadecimal, 00:00.0 to "
 		  "ff:1f.7");
 	one_error("[nic a]\npci = 1:0.0\nvfs = 64\n", "3: [nic a] vfs: '64' must be 0 to 63");
+	CHECK_EQ(parse("[nic a]\npci = 1:0.0\nfailover = no\n"), 0);
+	CHECK(!conf.nic[0].failover);
 	one_error("[nic a]\npci = 1:0.0\nuplink = maybe\n",
 		  "3: [nic a] uplink: 'maybe' must be yes or no");
 	one_error("[nic a]\npci = 1:0.0\n[nic a]\npci = 2:0.0\n",
