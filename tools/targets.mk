@@ -29,9 +29,9 @@ $(B)/guest/netbench $(B)/guest/moveload: $(B)/guest/%: tests/guest-linux/%.c
 
 # The stock drivers of assigned functions, and the paravirtual ones; a filesystem for a disk.
 ASSIGN_MODULES := igbvf,nvme,$(VIRTIO_MODULES),crc32c_generic,ext4
-$(B)/guest/initrd-assign.img: $(B)/guest/initrd.img $(B)/guest/moveload tools/targets.mk
+$(B)/guest/initrd-assign.img: $(B)/guest/initrd.img $(B)/guest/moveload $(B)/guest/netbench tools/targets.mk
 	@tools/mkinitrd --busybox $(B)/guest/busybox --tree $(B)/guest/modules-stock \
-		--modules $(ASSIGN_MODULES) --add $(B)/guest/moveload -o $@
+		--modules $(ASSIGN_MODULES) --add $(B)/guest/moveload --add $(B)/guest/netbench -o $@
 
 # A disk and the usual tools to make and check a filesystem on it.
 $(B)/guest/initrd-disk.img: $(B)/guest/initrd.img tools/targets.mk
@@ -56,6 +56,17 @@ $(B)/guest/initrd-dpdk.img: $(B)/guest/initrd-virtio.img $(B)/guest/programs-dpd
 		--modules tun,uio_pci_generic --root $(B)/guest/programs-dpdk \
 		$(foreach l,bus_pci bus_vdev mempool_ring net_virtio net_tap,--host '$(DPDK_LIBS)$l.so.*.*') \
 		--host usr/bin/dpdk-testpmd -o $@
+
+# Linux as the host, for tools/peer: KVM, this machine's QEMU with its firmware, and the guests.
+PEER_MODULES := kvm-amd,vfio-pci,vfio_iommu_type1,igb
+PEER_FILES := $(addprefix $(B)/guest-kernels/,bench.elf dev_vf.elf writer.elf) $(addprefix $(B)/guest/, \
+	vmlinuz-stock initrd.img initrd-virtio.img initrd-assign.img) $(wildcard $(foreach f, \
+	bios-256k.bin kvmvapic.bin linuxboot_dma.bin multiboot_dma.bin,/usr/share/seabios/$f \
+	/usr/share/qemu/$f))
+$(B)/guest/initrd-peer.img: $(PEER_FILES) $(B)/guest/vmlinuz-peer tools/mkinitrd tools/targets.mk
+	@tools/mkinitrd --busybox $(B)/guest/busybox --tree $(B)/guest/modules-peer \
+		--modules $(PEER_MODULES) --host $$(command -v qemu-system-x86_64) \
+		$(addprefix --add ,$(PEER_FILES)) -o $@
 
 guest-linux: $(B)/guest/vmlinuz-stock $(B)/guest/initrd.img
 
@@ -109,8 +120,8 @@ demo: setup
 	@tools/demo $(if $(MOVES),--moves $(MOVES))
 
 bench: setup
-	@$(MAKE) -s $(B)/godwit.elf $(B)/guest-kernels/bench.elf guest-linux \
-		$(B)/guest/initrd-virtio.img $(B)/guest/initrd-assign.img
+	@$(MAKE) -s $(B)/godwit.elf $(addprefix $(B)/guest-kernels/,bench.elf dev_vf.elf writer.elf) \
+		guest-linux $(B)/guest/initrd-virtio.img $(B)/guest/initrd-assign.img
 	@tools/bench
 
 $(OBJS) $(HOST_OBJS) $(SHIM_OBJS) $(FUZZ_OBJS): | setup
