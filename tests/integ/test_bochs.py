@@ -105,9 +105,16 @@ def both_ways(m):
         guests.on(m, i, f"sh /tests/net-fetch.sh 10.0.0.{j}", timeout=600)
 
 
+def load_of(m, i):
+    """What moveload has seen in guest i: counters by name."""
+    text = guests.on(m, i, "cat /tmp/moveload", timeout=120)
+    return {k: int(v) for k, v in re.findall(r"([a-z]+) (\d+)", text)}
+
+
 @test(timeout=2400, needs=pv.NEEDS)
 def linux_pair_on_vmx(t):
-    """Two stock guests with virtio-net: ping and TCP; then one is moved while the other pings it."""
+    """Two stock guests with virtio-net: ping and TCP, and again after one of them was moved to its own
+    host, which rewrites memory and answers the other's TCP, UDP and pings all the time."""
     m = t.machine(bochs=VMX_MODEL, smp=1, memory=768, modules=pv.modules(),
                   config=guests.host_config(*(pv.section(i, cmdline=QUICK) for i in (1, 2))))
     guests.wait_console(m, timeout=120)
@@ -117,11 +124,22 @@ def linux_pair_on_vmx(t):
         m.com1.expect(r"^guest# ", timeout=60)
         guests.leave(m)
     both_ways(m)
-    guests.on(m, 2, "ping -c 20 -W 5 10.0.0.1 >/tmp/ping & "
-                    "until grep -q seq= /tmp/ping; do sleep 0.1; done", timeout=300)
+    guests.on(m, 1, "(moveload serve 400 &)", timeout=60)
+    for start, file, seen in (("moveload drive 10.0.0.1", "moveload", "back [1-9]"),
+                              ("ping -c 20 -W 5 10.0.0.1 >/tmp/ping", "ping", "seq=")):
+        guests.on(m, 2, f"({start} &); until grep -q '{seen}' /tmp/{file}; do sleep 0.1; done",
+                  timeout=300)
+    before = load_of(m, 2)
     move(m, "g1", timeout=600)
-    text = guests.on(m, 2, "wait; tail -n 3 /tmp/ping", timeout=300)
+    text = guests.on(m, 2, "until grep received /tmp/ping; do sleep 1; done", timeout=300)
     assert int(re.search(r"(\d+) packets received", text).group(1)) >= 15, text
+    after, inside = load_of(m, 2), load_of(m, 1)
+    print(before, after, inside)
+    assert after["back"] > before["back"], (before, after)
+    assert not after["differ"] and not after["broken"] and not after["twice"], after
+    assert not inside["wrong"] and not inside["backward"], inside
+    for i in (1, 2):
+        guests.on(m, i, "killall moveload", timeout=60)
     both_ways(m)
     for i in (1, 2):
         guests.on(m, i, "sh /tests/check-dmesg.sh")

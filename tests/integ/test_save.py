@@ -1,24 +1,64 @@
 # SPDX-License-Identifier: Apache-2.0
 """A VM into a file and back: `godwitctl save`, the host off and on, `godwitctl restore`."""
 import json
+import socket
 import subprocess
 import sys
+import threading
 import time
 
 import test_courier
 from lib import guests, paths
 from lib.registry import test
+from test_guest import VMX_MODEL
 
 TALK, STATE = "guest-kernels/talk.elf", "guest-kernels/moved.elf"
 GODWITCTL = paths.ROOT / "tools/godwitctl"
+
+
+def pump(source, sink):
+    try:
+        while data := source.recv(65536):
+            sink.sendall(data)
+    except OSError:
+        pass
+
+
+def join(port, path):
+    """The one connection that Bochs makes to this port, for each in turn that comes to the path."""
+    machine = port.accept()[0]
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+        server.listen(1)
+        tool = [None]
+
+        def out():
+            while data := machine.recv(65536):
+                try:
+                    tool[0].sendall(data)
+                except (OSError, AttributeError):
+                    pass            # nobody reads it any more
+        threading.Thread(target=out, daemon=True).start()
+        while True:
+            tool[0] = server.accept()[0]
+            pump(tool[0], machine)
+
+
+def control_port(path, emulator):
+    """What an emulator is told so that its third serial port is a socket at this path."""
+    if emulator == "qemu":
+        return ("-chardev", f"socket,id=tool,path={path},server=on,wait=off",
+                "-device", "isa-serial,chardev=tool,index=2")
+    port = socket.create_server(("127.0.0.1", 0))
+    threading.Thread(target=join, args=(port, path), daemon=True).start()
+    return (f"com3: enabled=1, mode=socket-client, dev=127.0.0.1:{port.getsockname()[1]}",)
 
 
 def host(t, sections, modules, **options):
     """A machine whose control port is a socket, its prompt seen; and godwitctl for it."""
     path = t.dir / f"ctl{len(list(t.dir.glob('ctl*')))}"
     m = t.machine(config=f"[host]\nname = a\nctl = ttyS2\n{sections}", modules=modules,
-                  devices=("-chardev", f"socket,id=tool,path={path},server=on,wait=off",
-                           "-device", "isa-serial,chardev=tool,index=2"), **options)
+                  devices=control_port(path, "bochs" if "bochs" in options else "qemu"), **options)
     m.com1.expect(r"^a> ", timeout=90)
 
     def run(*words, status=0):
@@ -76,6 +116,29 @@ def small(t):
     m.com1.sendline("elsewhere")
     m.com1.expect(r"^said: ELSEWHERE\n")
     guests.leave(m)
+
+
+@test(timeout=400, needs=("godwit.elf", TALK))
+def other_backend(t):
+    """A guest saved under SVM is refused under VMX and the other way round: with the reason, and
+    nothing of it stays."""
+    section = "[vm one]\nmemory = 8M\nkernel = talk.elf\ncmdline = I am one\n"
+    modules = {"talk.elf": paths.BUILD / TALK}
+    kinds = {"svm": {}, "vmx": {"bochs": VMX_MODEL, "smp": 1, "memory": 256}}
+    hosts = {name: host(t, section, modules, **options) for name, options in kinds.items()}
+    for name, (_, run) in hosts.items():
+        run("vm", "start", "one")
+        run("save", "one", t.dir / f"{name}.vm")
+        assert "off" in run("vm", "list")[0]
+    for name, (m, run) in hosts.items():
+        used = memory(run)
+        other = "vmx" if name == "svm" else "svm"
+        why = run("restore", t.dir / f"{other}.vm", status=1)[1]
+        print(f"{other} to {name}: {why.strip()}")
+        assert f"from another kind of CPU, this host has {name}" in why, why
+        assert memory(run) == used, "memory is not given back"
+        run("restore", t.dir / f"{name}.vm")
+        assert "running" in run("vm", "list")[0]
 
 
 def numbers(m, command):

@@ -22,7 +22,8 @@ _OFF = ("ACPI control: soft power off", "Shutdown port: shutdown requested")
 
 
 def config(spec, iso, ports):
-    """The configuration file for SPEC; `ports` are the harness's TCP ports for COM1, COM2."""
+    """The configuration file for SPEC; `ports` are the harness's TCP ports for COM1, COM2. Its
+    `devices` are further lines."""
     serial = "\n".join(f"com{n}: enabled=1, mode=socket-client, dev=127.0.0.1:{port}"
                        for n, port in enumerate(ports, 1))
     return f"""config_interface: textconfig
@@ -39,6 +40,7 @@ ata0-master: type=cdrom, path={iso}, status=inserted
 boot: cdrom
 clock: sync=none, time0=1767225600
 {serial}
+{chr(10).join(spec.devices)}
 mouse: enabled=0
 log: bochs.log
 panic: action=fatal
