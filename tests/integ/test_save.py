@@ -54,11 +54,12 @@ def control_port(path, emulator):
     return (f"com3: enabled=1, mode=socket-client, dev=127.0.0.1:{port.getsockname()[1]}",)
 
 
-def host(t, sections, modules, **options):
+def host(t, sections, modules, more=(), **options):
     """A machine whose control port is a socket, its prompt seen; and godwitctl for it."""
     path = t.dir / f"ctl{len(list(t.dir.glob('ctl*')))}"
     m = t.machine(config=f"[host]\nname = a\nctl = ttyS2\n{sections}", modules=modules,
-                  devices=control_port(path, "bochs" if "bochs" in options else "qemu"), **options)
+                  devices=control_port(path, "bochs" if "bochs" in options else "qemu") + more,
+                  **options)
     m.com1.expect(r"^a> ", timeout=90)
 
     def run(*words, status=0):
