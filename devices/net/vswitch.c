@@ -466,6 +466,31 @@ enum net_drop vswitch_send(struct vswitch *sw, u32 id, struct frame *f, bool may
 	return rc;
 }
 
+enum net_drop vswitch_arrived(struct vswitch *sw, u32 from, u32 to, struct frame *f, u64 now)
+{
+	struct vswitch_port *in = &sw->port[from], *out = &sw->port[to];
+	u32 len = frame_len(f);
+	enum net_drop rc = admit(sw, from, f, now);
+
+	if (!rc && vswitch_lookup(sw, f->head, f->vlan, now) != to)
+		rc = NET_DROP_FILTER;
+	bucket_take(&in->tx, len);
+	if (rc) {
+		in->count.tx_drop[rc]++;
+		return rc;
+	}
+	in->count.tx_frames++;
+	in->count.tx_bytes += len;
+	rc = !out->up ? NET_DROP_LINK : bucket_wait(&out->rx, now) ? NET_DROP_RATE : NET_OK;
+	sw->may_wait = false;
+	count_rx(sw, out, rc, len);
+	out->count.rx_direct += rc ? 0 : len;
+	if (sw->mirror != VSWITCH_NO_PORT && sw->mirror != to)
+		deliver(sw, from, sw->mirror, f, now);
+	sw->flush |= BIT(to);
+	return rc;
+}
+
 void vswitch_flush(struct vswitch *sw)
 {
 	while (sw->flush) {

@@ -33,7 +33,7 @@ struct vswitch_config {
 struct vswitch_counters {
 	u64 tx_frames, tx_bytes; /* from the port into the switch */
 	u64 rx_frames, rx_bytes; /* out of the switch */
-	u64 rx_direct; /* bytes of those that hardware reads where the sender has them */
+	u64 rx_direct; /* bytes that hardware reads or writes where the guest has them */
 	u64 tx_drop[NET_DROPS], rx_drop[NET_DROPS];
 };
 
@@ -110,6 +110,12 @@ u64 vswitch_tx_wait(struct vswitch *sw, u32 id, u64 now);
  * counted, and that the sender may try again.
  */
 enum net_drop vswitch_send(struct vswitch *sw, u32 id, struct frame *f, bool may_wait, u64 now);
+
+/**
+ * vswitch_arrived() - f came in at port 'from' and hardware has put it at port 'to' already: may
+ * that port show it? It was counted, or dropped and counted, and mirrored, as by vswitch_send().
+ */
+enum net_drop vswitch_arrived(struct vswitch *sw, u32 from, u32 to, struct frame *f, u64 now);
 
 /**
  * vswitch_show() - so that switches on the way learn at once where a port's address is: a request

@@ -262,6 +262,11 @@ static void destroy(struct vm *vm)
 	}
 }
 
+struct virtio_net *pc_net_nic(const struct vm *vm, u32 i)
+{
+	return nics[vm->index][i] ? &nics[vm->index][i]->net : NULL;
+}
+
 void pc_net_init(void)
 {
 	static const struct pc_part part = { build, destroy };

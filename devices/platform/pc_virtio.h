@@ -47,6 +47,10 @@ void pc_virtio_sync(struct pc_virtio *p);
 /** pc_net_init() - VMs get their paravirtual NICs from now on. Once at boot. */
 void pc_net_init(void);
 
+struct virtio_net;
+/** pc_net_nic() - interface i of vm, NULL: it is no paravirtual one. Control. */
+struct virtio_net *pc_net_nic(const struct vm *vm, u32 i);
+
 /** pc_disk_init() - VMs get their disks from now on. Once at boot. */
 void pc_disk_init(void);
 

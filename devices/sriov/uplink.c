@@ -6,17 +6,20 @@
 
 #include "devices/net/net.h"
 #include "devices/platform/pc.h"
+#include "devices/platform/pc_virtio.h"
 #include "devices/sriov/nics.h"
 #include "guest/vm/vm.h"
 #include "iommu/iommu.h"
 #include "kernel/base/err.h"
 #include "kernel/base/fmt.h"
+#include "kernel/base/str.h"
 #include "kernel/core/frames.h"
 #include "kernel/core/log.h"
 
 #define ETHERNET_MTU 1500u
 
 static u32 port;
+static u8 pool_of[VM_MAX][CONFIG_NETS]; /* by VM and interface; 0: none */
 
 /* ---- from the NIC: softirq, no lock held ----------------------------------------------- */
 
@@ -29,7 +32,8 @@ static void rx_begin(void *ctx)
 static void rx(void *ctx, struct frame *f)
 {
 	(void)ctx;
-	(void)vswitch_send(net_locked(), port, f, false, net_now()); /* a drop is counted at the port */
+	/* A drop is counted at the port. */
+	(void)vswitch_send(net_locked(), port, f, false, net_now());
 }
 
 static void rx_end(void *ctx)
@@ -39,12 +43,16 @@ static void rx_end(void *ctx)
 	net_unlock();
 }
 
-static void sent(void *ctx)
+static bool pools(void *ctx)
 {
+	bool more;
+
 	(void)ctx;
 	(void)net_lock();
-	igb_sent(nics_uplink());
+	more = igb_serve_pools(nics_uplink());
+	vswitch_flush(net_locked());
 	net_unlock();
+	return more;
 }
 
 static void link(void *ctx, u32 mbps)
@@ -81,8 +89,8 @@ static void unmap(struct vm *vm)
 }
 
 /*
- * RAM of guests with paravirtual NICs, where the host's own devices find it, to be read only. What
- * the NIC is told to read are places that virtq_pop() found in it.
+ * RAM of guests with paravirtual NICs, where the host's own devices find it. What the NIC is told
+ * to read or to write are places that virtq_pop() found in it.
  */
 static int map(struct vm *vm, char *why, size_t why_size)
 {
@@ -92,7 +100,7 @@ static int map(struct vm *vm, char *why, size_t why_size)
 	for (u64 i = 0; wants(vm) && i < m->blocks && !rc; i++) {
 		hpa_t hpa = virt_to_phys(m->block[i]);
 
-		rc = iommu_map(iommu_host(), hpa, hpa, SIZE_2M, PG_R);
+		rc = iommu_map(iommu_host(), hpa, hpa, SIZE_2M, PG_R | PG_W);
 	}
 	if (rc)
 		fmt_snprintf(why, why_size, "uplink cannot be given its memory: %s", err_name(rc));
@@ -108,10 +116,79 @@ void uplink_memory_init(void)
 
 /* ---- addresses of paravirtual guests --------------------------------------------------- */
 
+/* Does another VM have this address, which it is made of or becomes? */
+static bool has_address(const u8 *mac, const struct vm *but)
+{
+	for (u32 i = 0; i < VM_MAX; i++) {
+		const struct vm *vm = vm_at(i);
+
+		for (u32 k = 0; vm && vm != but && k < CONFIG_NETS; k++)
+			if (vm->config->net[k].kind == CONFIG_NET_PV &&
+			    !memcmp(vm->config->net[k].mac, mac, 6))
+				return true;
+	}
+	return false;
+}
+
+static u8 *pool_buffer(void *ctx)
+{
+	return virtio_net_hw_buffer(ctx);
+}
+
+static void pool_filled(void *ctx, u32 len)
+{
+	virtio_net_hw_filled(ctx, len);
+}
+
+static void pool_withdraw(void *ctx)
+{
+	igb_pool_withdraw(nics_uplink(), *(const u8 *)ctx);
+}
+
+/* While there are pools that no VF has, the NIC writes into a guest's buffers; not behind tags. */
+static bool open_pool(struct vm *vm, u32 i)
+{
+	const struct config_net *c = &vm->config->net[i];
+	struct virtio_net *n = pc_net_nic(vm, i);
+	const struct igb_pool_user user = { n, pool_buffer, pool_filled };
+	u8 *pool = &pool_of[vm->index][i];
+
+	if (!n || c->vlan || c->standby || igb_pool_open(nics_uplink(), c->mac, pool))
+		return false;
+	(void)net_lock();
+	n->hw = (struct virtio_net_hw){ pool, pool_withdraw, port, IGB_POOL_FRAME };
+	igb_pool_begin(nics_uplink(), *pool, &user);
+	net_unlock();
+	return true;
+}
+
+static void close_pool(struct vm *vm, u32 i)
+{
+	u8 *pool = &pool_of[vm->index][i];
+	struct virtio_net *n = pc_net_nic(vm, i);
+
+	if (!*pool)
+		return;
+	(void)net_lock();
+	virtio_net_hw_end(n, false);
+	n->hw.withdraw = NULL;
+	igb_pool_end(nics_uplink(), *pool);
+	net_unlock();
+	igb_pool_close(nics_uplink(), vm->config->net[i].mac, *pool);
+	*pool = 0;
+}
+
 /*
  * The NIC's switch sends what comes from a VF for an unknown address to the wire only. A full
  * table is no failure: then such a guest is reached from the wire, not from VFs.
  */
+static void listen(const struct vm *vm, u32 i)
+{
+	if (igb_mac_add(nics_uplink(), vm->config->net[i].mac))
+		log_warn("nic %s: all %u address filters in use: no VF reaches net%u of %s",
+			 nics_uplink()->name, IGB_RARS, i, vm->name);
+}
+
 static int build(struct vm *vm, char *why, size_t why_size)
 {
 	(void)why;
@@ -119,9 +196,8 @@ static int build(struct vm *vm, char *why, size_t why_size)
 	for (u32 i = 0; i < CONFIG_NETS; i++) {
 		const struct config_net *n = &vm->config->net[i];
 
-		if (n->kind == CONFIG_NET_PV && igb_mac_add(nics_uplink(), n->mac))
-			log_warn("nic %s: all %u address filters in use: no VF reaches net%u of %s",
-				 nics_uplink()->name, IGB_RARS, i, vm->name);
+		if (n->kind == CONFIG_NET_PV && !has_address(n->mac, vm) && !open_pool(vm, i))
+			listen(vm, i);
 	}
 	return 0;
 }
@@ -129,10 +205,16 @@ static int build(struct vm *vm, char *why, size_t why_size)
 static void destroy(struct vm *vm)
 {
 	for (u32 i = 0; i < CONFIG_NETS; i++) {
-		if (vm->config->net[i].kind != CONFIG_NET_PV)
+		const struct config_net *n = &vm->config->net[i];
+
+		if (n->kind != CONFIG_NET_PV)
 			continue;
-		uplink_team(&vm->config->net[i], false);
-		igb_mac_remove(nics_uplink(), vm->config->net[i].mac);
+		uplink_team(n, false);
+		close_pool(vm, i);
+		if (has_address(n->mac, vm)) /* it has moved into that VM */
+			listen(vm, i);
+		else
+			igb_mac_remove(nics_uplink(), n->mac);
 	}
 }
 
@@ -179,7 +261,7 @@ static void allow_vlans(struct igb *g, const struct config *c)
 
 void uplink_init(const struct config *c)
 {
-	static const struct igb_client client = { NULL, rx_begin, rx, rx_end, sent, link };
+	static const struct igb_client client = { NULL, rx_begin, rx, rx_end, pools, link };
 	static const struct pc_part part = { build, destroy };
 	char name[VSWITCH_NAME_LEN];
 	const struct vswitch_config cfg = { .name = name, .open = true, .trunk = true,

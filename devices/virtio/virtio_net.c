@@ -491,6 +491,8 @@ static void stopped(struct virtio_dev *d, unsigned queue)
 
 	n->received &= ~(1u << queue / 2);
 	virtio_net_drain(n); /* what was sent is the driver's again */
+	if (!queue)
+		virtio_net_hw_end(n, false);
 }
 
 static void on_reset(struct virtio_dev *d)
@@ -562,6 +564,7 @@ void virtio_net_quiesce(struct virtio_net *n)
 {
 	n->stopped = true;
 	virtio_net_drain(n);
+	virtio_net_hw_end(n, true);
 	for (unsigned pair = 0; pair < n->cfg.pairs; pair++)
 		virtio_flush(&n->dev, TX_QUEUE(pair));
 	virtio_pci_quiesce(&n->dev);

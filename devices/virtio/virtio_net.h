@@ -48,6 +48,28 @@ struct virtio_net_out {
 	} at[VIRTQ_MAX_SIZE];
 };
 
+/* Receive buffers that hardware has or had, in the order it fills them. */
+#define VIRTIO_NET_HW_MAX 64u
+struct virtio_net_chain {
+	u16 id, slots;
+	u8 *p;
+	gpa_t gpa;
+};
+struct virtio_net_in {
+	u16 first, posted, count; /* posted: with the hardware now, the first ones */
+	bool ending;
+	struct virtio_net_chain at[VIRTIO_NET_HW_MAX];
+};
+
+/* Hardware that receives for this NIC alone. */
+struct virtio_net_hw {
+	void *ctx;
+	/* withdraw() - NULL: there is none; or: it forgets buffers, after what it filled. */
+	void (*withdraw)(void *ctx);
+	u32 from;  /* port of the switch that the frames come by */
+	u32 frame; /* bytes it may write to a buffer */
+};
+
 /* Room to work in; one for all NICs under the lock. */
 struct virtio_net_scratch {
 	struct virtq_chain tx, first, next;
@@ -89,6 +111,8 @@ struct virtio_net {
 	u64 dry_since;	  /* ns */
 	u8 steer[VIRTIO_NET_STEER];
 	struct virtio_net_out out[VIRTIO_NET_MAX_PAIRS];
+	struct virtio_net_in in;
+	struct virtio_net_hw hw;
 
 	/* The machine's state besides dev's. */
 	u16 link;	  /* bits of the status register */
@@ -130,6 +154,15 @@ int MUST_CHECK virtio_net_resume(struct virtio_net *n, bool go);
 
 extern const struct vmstate_field virtio_net_fields[];
 extern const u32 virtio_net_nfields;
+
+/*
+ * virtio_net_hw.c: for n->hw. virtio_net_hw_buffer() - where the next frame may be written, NULL:
+ * nowhere now. virtio_net_hw_filled() - len bytes are in the oldest buffer, 0: a damaged frame.
+ * virtio_net_hw_end() - take all buffers back, and to the driver unless it forgot them.
+ */
+u8 *virtio_net_hw_buffer(struct virtio_net *n);
+void virtio_net_hw_filled(struct virtio_net *n, u32 len);
+void virtio_net_hw_end(struct virtio_net *n, bool give_back);
 
 /* virtio_net_ctl.c: the control queue, reception filter. */
 void virtio_net_control(struct virtio_net *n, unsigned queue);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A guest does anything to its NIC: registers, rings, the control queue, memory changed while it
- * is read. Beside it a proper guest sends and receives; and whatever state is reached loads again.
+ * is read. Beside it a proper guest sends and receives; whatever state is reached loads again; and
+ * hardware at a third port reads and writes the guest's buffers in its own time.
  */
 #include "tests/fuzz/stream.h"
 #include "tests/unit/virtio_driver.h"
 
+#include "devices/sriov/igb/igb_ring.h"
 #include "devices/virtio/virtio_net.h"
 #include "kernel/base/bits.h"
 
@@ -124,6 +126,82 @@ static void move(void)
 	FUZZ_CHECK(was.active_pairs == bad.n.active_pairs && was.modes == bad.n.modes);
 }
 
+/* ---- hardware ------------------------------------------------------------------------------ */
+
+static struct frame_owner reads[32];
+static u8 *writes[VIRTIO_NET_HW_MAX];
+static u32 nreads, nwrites;
+
+static u32 hw_caps(void *ctx, const struct frame *f)
+{
+	(void)ctx;
+	return igb_tx_takes(f) ? NETBE_CSUM | NETBE_TCP4 | NETBE_TCP6 : 0;
+}
+
+static enum net_drop hw_send(void *ctx, const struct frame *f)
+{
+	(void)ctx;
+	if (f->owner && f->body_len && nreads < ARRAY_SIZE(reads)) {
+		f->owner->uses++;
+		reads[nreads++] = *f->owner;
+	}
+	return NET_OK;
+}
+
+static void hw_read(u32 i)
+{
+	struct frame_owner o = reads[i];
+
+	reads[i] = reads[--nreads];
+	o.done(o.ctx, o.token);
+}
+
+static void hw_drain(void *ctx)
+{
+	(void)ctx;
+	while (nreads)
+		hw_read(nreads - 1);
+}
+
+static void hw_withdraw(void *ctx)
+{
+	(void)ctx;
+	nwrites = 0;
+}
+
+static void hw_step(u8 b)
+{
+	static const u8 head[14] = { 0x52, 0, 0, 0, 0, 1, 0x52, 0, 0, 0, 0, 9, 0x88, 0xb5 };
+	u32 len = b * 6u;
+	u8 *p;
+
+	if (nreads && (b & 1))
+		hw_read(b % nreads);
+	while (nwrites < VIRTIO_NET_HW_MAX && (p = virtio_net_hw_buffer(&bad.n)) != NULL) {
+		FUZZ_CHECK(p >= bad.ram.page[0] && p + 1522 <= bad.ram.page[0] + PAGES * 4096);
+		writes[nwrites++] = p;
+	}
+	if (!nwrites)
+		return;
+	memset(writes[0], b, 1522);
+	memcpy(writes[0], head, b & 2 ? sizeof(head) : 0);
+	memmove(writes, writes + 1, --nwrites * sizeof(writes[0]));
+	virtio_net_hw_filled(&bad.n, len);
+	vswitch_flush(&sw);
+}
+
+static void plug_hardware(void)
+{
+	static const struct netbe_ops ops = { hw_caps, hw_send, env_nop, NULL, hw_drain };
+	const struct vswitch_config pc = { .name = "hw", .mtu = 1500, .open = true };
+	const struct netbe be = { &ops, NULL };
+	u32 id;
+
+	nreads = nwrites = 0;
+	FUZZ_CHECK(vswitch_add(&sw, &pc, &be, now, &id) == 0);
+	bad.n.hw = (struct virtio_net_hw){ NULL, hw_withdraw, id, 1522 };
+}
+
 static void step(struct stream *s)
 {
 	u8 op = take8(s);
@@ -161,6 +239,9 @@ static void step(struct stream *s)
 	case 8:
 		virtio_net_set_link(&bad.n, op & 16);
 		virtio_net_announce(&bad.n);
+		break;
+	case 10:
+		hw_step(take8(s));
 		break;
 	case 9: /* one more chain, its descriptors as the memory has them */
 		if (!bad.p.vd[queue % 5].s.packed) {
@@ -209,6 +290,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	plug(&bad, 1, memory[0]);
 	plug(&good, 2, memory[1]);
 	bad.ram.hole[4 + data[4] % (PAGES - 4)] = data[0] & 2; /* not under set_up()'s rings */
+	plug_hardware();
 	memcpy(memory[1][BUF >> 12], frame, sizeof(frame));
 	set_up(&good, 0, 2);
 	if (data[0] & 0x80)

@@ -6,10 +6,12 @@ import re
 import socketserver
 import threading
 
-from lib import guests
+from lib import guests, pcap
 from lib.guests import on
-from lib.pv import FILE_KIB, NEEDS, section, start
+from lib.pv import FILE_KIB, MAC, NEEDS, section, start
 from lib.registry import test
+from test_vf import NIC_DEVICES, Peer
+
 
 def ping(m, i, j, size=56):
     text = on(m, i, f"ping -c 3 -i 0.2 -W 2 -s {size} 10.0.0.{j}")
@@ -189,6 +191,70 @@ def outside(t):
     assert "obtained" in text, text
     ping(m, 1, 2)
     tcp_outside(m, 1)
-    # What it sent there the NIC read where the guest has it, but for the heads.
-    assert int(ports(m)["uplink.lan0"]["rx_direct"]) > 0.85 * len(Server.data), ports(m)
+    # What it sent there the NIC read where the guest has it, but for the heads; what came, it
+    # wrote there, while the guest had buffers.
+    now = ports(m)
+    assert int(now["uplink.lan0"]["rx_direct"]) > 0.85 * len(Server.data), now
+    assert int(now["g1.net0"]["rx_direct"]) > 0.5 * len(Server.data), now
     both_ways(m)
+
+
+class TaggedPeer(Peer):
+    """Answers frames of VLAN 7 with its tag, and untagged ones without."""
+    tag = b"\x81\0\0\7"
+
+    def answer(self, f):
+        if f[12:16] != self.tag:
+            return super().answer(f)
+        a = super().answer(f[:12] + f[16:])
+        return a and a[:12] + self.tag + a[12:]
+
+
+def tags_on_the_wire(m):
+    """By the guest's number, the types of the frames it sent there."""
+    seen = {1: set(), 2: set()}
+    for f in pcap.frames(m.dir / "wire.pcap"):
+        for i, types in seen.items():
+            if f[6:12] == bytes.fromhex(MAC.replace(":", "") + str(i)):
+                types.add(f[12:18] if f[12:14] == b"\x81\0" else f[12:14])
+    return seen
+
+
+def storm_is_cut(m):
+    """g2 sends multicasts as fast as it can: no more get through than the limit says."""
+    def sample():
+        p = ports(m)["g2.net0"]
+        cut = re.search(r"tx_storm=(\d+)", p["drops"])
+        return value(m, "vm info g2", "up_ms"), int(p["tx_frames"]), int(cut.group(1)) if cut else 0
+    begin = sample()
+    on(m, 2, "ip route add 224.0.0.0/4 dev eth0; netbench datagrams 224.9.9.9 20000", timeout=120)
+    end = sample()
+    ms, through, cut = (b - a for a, b in zip(begin, end))
+    assert through + cut >= 20000, (begin, end)
+    assert through <= 2000 * ms / 1000 + 2000 + 50, (begin, end)
+
+
+@test(timeout=300, needs=NEEDS, cores=2)
+def trunk_mirror_storm(t):
+    """VLAN of a port is a tag, one, on the wire; a mirror port gets copies of what another port
+    sends and gets; multicasts beyond the limit are dropped."""
+    peer = TaggedPeer(t.dir / "m")
+    try:
+        m = start(t, "[nic lan0]\nmatch = 8086:10c9\nuplink = yes\n", section(1, "vlan=7"),
+                  section(2), section(3), devices=NIC_DEVICES)
+        ping(m, 1, 9)
+        ping(m, 2, 9, 1400)
+        on(m, 3, "ip link set eth0 promisc on")
+        m.ctl.request("net set g3.net0 mirror=on")
+        before = int(ports(m)["g3.net0"]["rx_frames"])
+        on(m, 2, "ping -c 5 -i 0.2 -W 2 10.0.0.9")
+        assert int(ports(m)["g3.net0"]["rx_frames"]) - before >= 10, ports(m)
+        m.ctl.request("net set g3.net0 mirror=off")
+        storm_is_cut(m)
+    finally:
+        peer.close()
+    seen = tags_on_the_wire(m)
+    ip, arp = b"\x08\0", b"\x08\6"
+    assert {TaggedPeer.tag + ip, TaggedPeer.tag + arp} <= seen[1], seen
+    assert all(kind[:4] == TaggedPeer.tag and kind[4:6] != b"\x81\0" for kind in seen[1]), seen
+    assert {ip, arp} <= seen[2] and all(len(kind) == 2 for kind in seen[2]), seen

@@ -497,104 +497,6 @@ TEST(moves)
 	done();
 }
 
-/* Hardware at a port: reads what it gets until it is told that it has. */
-static struct frame_owner reads[16];
-static u32 nreads;
-
-static u32 hw_caps(void *ctx, const struct frame *f)
-{
-	(void)ctx, (void)f;
-	return NETBE_CSUM | NETBE_TCP4;
-}
-
-static enum net_drop hw_send(void *ctx, const struct frame *f)
-{
-	(void)ctx;
-	if (!f->body_len)
-		return NET_OK;
-	f->owner->uses++;
-	reads[nreads++] = *f->owner;
-	return NET_OK;
-}
-
-static void hw_flush(void *ctx)
-{
-	(void)ctx;
-}
-
-static void hw_read(u32 i)
-{
-	reads[i].done(reads[i].ctx, reads[i].token);
-}
-
-static void hw_drain(void *ctx)
-{
-	(void)ctx;
-	for (u32 i = 0; i < nreads; i++)
-		if (reads[i].done)
-			hw_read(i);
-	nreads = 0;
-}
-
-static u32 returned(unsigned i)
-{
-	u32 n = 0, len;
-
-	while (vd_get(&g[i].p.vd[1], &len) >= 0)
-		n++;
-	return n;
-}
-
-static void hardware_reads(u64 features)
-{
-	static const struct netbe_ops ops = { hw_caps, hw_send, hw_flush, NULL, hw_drain };
-	const struct vswitch_config pc = { .name = "hw", .open = true, .mtu = 1500 };
-	const struct netbe be = { &ops, NULL };
-	u32 id = 0;
-
-	setup();
-	nreads = 0;
-	CHECK_EQ(vswitch_add(&sw, &pc, &be, now, &id), 0);
-	up(0, features, 1, 20);
-	up(1, features, 1, 20);
-	for (u32 k = 0; k < 4; k++) {
-		send(0, 9, k == 1 ? 60 : 1000);
-		CHECK_EQ(returned(0), 0);
-	}
-	send(0, 1, 60); /* to another guest: waits behind the others */
-	CHECK(receive(1, 0));
-	CHECK_EQ(nreads, 3);
-	CHECK_EQ(sw.port[id].count.rx_direct, 3 * (1000 - FRAME_HEAD_IN));
-	hw_read(1);
-	settle(now + patience);
-	CHECK_EQ(returned(0), 0);
-	hw_read(0);
-	settle(now + patience);
-	CHECK_EQ(returned(0), 3);
-	hw_read(2);
-	settle(now + patience);
-	CHECK_EQ(returned(0), 2);
-	/* Pause: nothing is under way, and all is given back. */
-	nreads = 0;
-	send(0, 9, 1000);
-	virtio_net_quiesce(&g[0].n);
-	CHECK_EQ(nreads, 0);
-	CHECK_EQ(returned(0), 1);
-	CHECK_EQ(virtio_net_resume(&g[0].n, true), 0);
-	/* A reset waits for the hardware; then the ring begins anew. */
-	send(0, 9, 1000);
-	virtio_net_reset(&g[0].n);
-	CHECK_EQ(nreads, 0);
-	CHECK_EQ(g[0].n.out[0].count, 0);
-	done();
-}
-
-TEST(hardware_reads_memory)
-{
-	hardware_reads(RING_ALL | F(MRG_RXBUF));
-	hardware_reads(RING_ALL | RINGP | BIT(VIRTIO_F_IN_ORDER));
-}
-
 UNIT_MAIN({ "frames", frames }, { "offload_metadata_passes", offload_metadata_passes },
 	  { "offload_in_software", offload_in_software },
 	  { "offload_not_negotiated", offload_not_negotiated }, { "odd_chains", odd_chains },
@@ -602,5 +504,4 @@ UNIT_MAIN({ "frames", frames }, { "offload_metadata_passes", offload_metadata_pa
 	  { "kicks_and_interrupts", kicks_and_interrupts },
 	  { "reception_modes", reception_modes }, { "vlan_filter", vlan_filter },
 	  { "registers_link_announce", registers_link_announce },
-	  { "several_queues", several_queues }, { "moves", moves },
-	  { "hardware_reads_memory", hardware_reads_memory })
+	  { "several_queues", several_queues }, { "moves", moves })

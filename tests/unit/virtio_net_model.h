@@ -127,10 +127,13 @@ static void plug(unsigned i, u16 pairs)
 	vp_probe(&x->p, &x->n.dev, &x->ram);
 }
 
+static u32 rx_cut = 100; /* bytes of the first of two pieces of a receive buffer */
+
 static void add_rx(struct guest *x, unsigned pair, gpa_t at)
 {
-	struct vd_buf b[2] = { { at, 100, true }, { at + 100, x->rx_len - 100, true } };
-	int id = vd_add(&x->p.vd[pair * 2], b, 2, 0);
+	u32 cut = rx_cut;
+	struct vd_buf b[2] = { { at, cut, true }, { at + cut, x->rx_len - cut, true } };
+	int id = vd_add(&x->p.vd[pair * 2], b, cut < x->rx_len ? 2 : 1, 0);
 
 	CHECK(id >= 0);
 	x->rx_at[pair][id] = at;

@@ -27,7 +27,6 @@
 #define WATCH_NS     1000000000ull
 #define RETURN_TICKS 2u
 
-#define VEC_QUEUE 0u
 #define VEC_OTHER 1u
 
 #define RX_BUDGET 64u /* frames a softirq */
@@ -44,7 +43,8 @@
 #define TX_DESC_AT IGB_RING_BYTES
 #define RX_BUF_AT  (2 * IGB_RING_BYTES)
 #define TX_BUF_AT  (RX_BUF_AT + IGB_BUFS_BYTES)
-STATIC_ASSERT(TX_BUF_AT + IGB_BUFS_BYTES <= SIZE_2M, "rings and buffers fit one block");
+STATIC_ASSERT(TX_BUF_AT + IGB_BUFS_BYTES == IGB_POOLS_AT, "pools are behind");
+STATIC_ASSERT(IGB_POOLS_AT + (IGB_POOLS - 1) * IGB_POOL_BYTES <= SIZE_2M, "all fit one block");
 
 static u32 reg_rd(void *ctx, u32 off)
 {
@@ -197,14 +197,14 @@ bool igb_poll(struct igb *g)
 		watch(g);
 	if (events & EVENT_QUEUE) {
 		g->interrupts++;
-		if (g->client.sent)
-			g->client.sent(g->client.ctx);
 		more = serve_rx(g);
+		if (g->client.pools)
+			more |= g->client.pools(g->client.ctx);
 		if (more)
 			atomic_or(&g->events, (u32)EVENT_QUEUE);
 		else
 			/* What came since is pending in the cause register and fires at once. */
-			reg_wr(g, IGB_EIMS, BIT(VEC_QUEUE));
+			reg_wr(g, IGB_EIMS, BIT(IGB_VEC_QUEUE));
 	}
 	return more;
 }
@@ -235,9 +235,17 @@ static void be_flush(void *ctx)
 	(void)igb_tx_reclaim(&g->tx); /* emulators are done by now */
 }
 
-void igb_sent(struct igb *g)
+bool igb_serve_pools(struct igb *g)
 {
 	(void)igb_tx_reclaim(&g->tx);
+	return igb_pools_serve(g, RX_BUDGET);
+}
+
+void igb_cut_off(struct igb *g)
+{
+	log_err("nic %s: a queue does not stop: cut off from memory", g->name);
+	pci_write(g->func->bdf, PCI_COMMAND, 2,
+		  pci_read(g->func->bdf, PCI_COMMAND, 2) & ~PCI_COMMAND_MASTER);
 }
 
 /* Frames are lost: the NIC's link is down, or it does not do its work. */
@@ -252,9 +260,7 @@ static void abort_sending(struct igb *g)
 	while (reg_rd(g, IGB_TXDCTL(q)) & (u32)IGB_QUEUE_ON) {
 		if (time_ns() < end)
 			continue;
-		log_err("nic %s: its queue does not stop: cut off from memory", g->name);
-		pci_write(g->func->bdf, PCI_COMMAND, 2,
-			  pci_read(g->func->bdf, PCI_COMMAND, 2) & ~PCI_COMMAND_MASTER);
+		igb_cut_off(g);
 		break;
 	}
 	igb_tx_abort(&g->tx);
@@ -362,8 +368,8 @@ static void start_queues(struct igb *g)
 	reg_wr(g, IGB_RDT(q), 0);
 	reg_wr(g, IGB_TDH(q), 0);
 	reg_wr(g, IGB_TDT(q), 0);
-	reg_wr(g, IGB_IVAR(q), (IGB_IVAR_VALID | VEC_QUEUE) * 0x0101u);
-	reg_wr(g, IGB_EITR(VEC_QUEUE), THROTTLE);
+	reg_wr(g, IGB_IVAR(q), (IGB_IVAR_VALID | IGB_VEC_QUEUE) * 0x0101u);
+	reg_wr(g, IGB_EITR(IGB_VEC_QUEUE), THROTTLE);
 	reg_wr(g, IGB_RXDCTL(q), (u32)IGB_QUEUE_ON);
 	reg_wr(g, IGB_TXDCTL(q), (u32)IGB_QUEUE_ON);
 	igb_open(&g->hw);
@@ -383,15 +389,15 @@ static int start_irqs(struct igb *g)
 		return -ENODEV;
 	rc = host_irq_open(&g->irqs, &p);
 	if (!rc)
-		rc = route(g, VEC_QUEUE, irq_queue);
+		rc = route(g, IGB_VEC_QUEUE, irq_queue);
 	if (!rc)
 		rc = route(g, VEC_OTHER, irq_other);
 	if (rc)
 		return rc;
 	/* One shot each: the poll writes the mask again. */
-	reg_wr(g, IGB_EIAC, BIT(VEC_QUEUE) | BIT(VEC_OTHER));
-	reg_wr(g, IGB_EIAM, BIT(VEC_QUEUE) | BIT(VEC_OTHER));
-	reg_wr(g, IGB_EIMS, BIT(VEC_QUEUE) | BIT(VEC_OTHER));
+	reg_wr(g, IGB_EIAC, BIT(IGB_VEC_QUEUE) | BIT(VEC_OTHER));
+	reg_wr(g, IGB_EIAM, BIT(IGB_VEC_QUEUE) | BIT(VEC_OTHER));
+	reg_wr(g, IGB_EIMS, BIT(IGB_VEC_QUEUE) | BIT(VEC_OTHER));
 	return 0;
 }
 

@@ -10,6 +10,7 @@
 #include "devices/pci/assign.h"
 #include "devices/pci/host_irq.h"
 #include "devices/sriov/igb/igb_hw.h"
+#include "devices/sriov/igb/igb_pool.h"
 #include "devices/sriov/igb/igb_ring.h"
 #include "devices/sriov/sriov.h"
 #include "kernel/core/config.h"
@@ -24,11 +25,23 @@ struct igb_client {
 	void (*rx_begin)(void *ctx);		/* a burst of at least one frame */
 	void (*rx)(void *ctx, struct frame *f); /* f is the callee's during the call */
 	void (*rx_end)(void *ctx);		/* that was the burst */
-	void (*sent)(void *ctx);		/* igb_sent() is due, with the switch's lock */
+	/* igb_serve_pools() is due, with the switch's lock; true: there is more. */
+	bool (*pools)(void *ctx);
 	void (*link)(void *ctx, u32 mbps);	/* 0: down */
 };
 
 struct igb_guest;
+
+/* Who owns the address of a pool. All with the switch's lock held. */
+struct igb_pool_user {
+	void *ctx;
+	u8 *(*buffer)(void *ctx);	      /* IGB_POOL_FRAME bytes to be written, or NULL */
+	void (*filled)(void *ctx, u32 len); /* the oldest of those; 0: its frame is damaged */
+};
+
+/* Rings and buffers of pools, in the block of the physical function's own. */
+#define IGB_POOLS_AT  (2 * IGB_RING_BYTES + 2 * IGB_BUFS_BYTES)
+#define IGB_VEC_QUEUE 0u /* of all receive queues */
 
 /* A VF as a piece of hardware. Boot CPU, control. */
 struct igb_slot {
@@ -58,6 +71,11 @@ struct igb {
 	u32 mbps;
 	u32 ticks; /* since the link came up, as far as they count */
 	struct timer watch;
+	struct {
+		bool used;
+		struct igb_posts posts;
+		struct igb_pool_user user;
+	} pool[IGB_POOLS]; /* switch's lock */
 	u32 events; /* atomic, IGB_EVENT_* */
 	u64 interrupts;
 	struct igb_slot slot[IGB_MAX_VFS];
@@ -86,8 +104,27 @@ u32 igb_serve_locked(struct igb *g);
 /** igb_netbe() - the uplink as the switch sees it. */
 struct netbe igb_netbe(struct igb *g);
 
-/** igb_sent() - frames that the NIC has sent are their senders' again. Locks: the switch's. */
-void igb_sent(struct igb *g);
+/**
+ * igb_serve_pools() - frames that the NIC has sent are their senders' again; what came into pools
+ * goes where it belongs. True: there is more. Locks: the switch's.
+ */
+bool igb_serve_pools(struct igb *g);
+
+/**
+ * igb_pool_open(), igb_pool_close() - what comes for mac has a queue of its own. -ENOSPC. No lock
+ * held. Between them, with the switch's lock: igb_pool_begin() and igb_pool_end(), it is user's,
+ * who is called until then; igb_pool_withdraw() - buffers that were given and not filled are
+ * forgotten by the hardware.
+ */
+int MUST_CHECK igb_pool_open(struct igb *g, const u8 *mac, u8 *pool);
+void igb_pool_close(struct igb *g, const u8 *mac, u8 pool);
+void igb_pool_begin(struct igb *g, u8 pool, const struct igb_pool_user *user);
+void igb_pool_end(struct igb *g, u8 pool);
+void igb_pool_withdraw(struct igb *g, u8 pool);
+bool igb_pools_serve(struct igb *g, u32 most);
+
+/** igb_cut_off() - the NIC does not stop: it reaches no memory any more. */
+void igb_cut_off(struct igb *g);
 
 /** igb_mac_add(), igb_mac_remove() - frames to this address come to the uplink's queue. -ENOSPC. */
 int MUST_CHECK igb_mac_add(struct igb *g, const u8 *mac);

@@ -61,6 +61,7 @@ struct igb_hw {
 	u8 mac[6];
 	u8 vfs;	    /* VFs switched on */
 	u8 pf_pool; /* pool and queue of the physical function: = vfs */
+	u8 pools;   /* bits: those behind it that are in use, igb_pool.h */
 	u32 dtxswc;
 	struct igb_rar rar[IGB_RARS];
 	struct igb_vlvf vlvf[IGB_VLVFS];

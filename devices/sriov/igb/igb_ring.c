@@ -245,6 +245,18 @@ static void make_frame(const u8 *p, u32 len, u64 word, struct frame *f, struct v
 	f->nseg = 1;
 }
 
+bool igb_rx_slot(const u64 *desc, const u8 *buf, struct frame *f, struct virtq_seg *seg, u32 *len)
+{
+	u64 w = atomic_load_acquire(desc + 1);
+
+	if (!(w & RX_DONE))
+		return false;
+	*len = (w & (RX_EOP | RX_ERROR)) == RX_EOP && RX_LEN(w) <= IGB_BUF ? RX_LEN(w) : 0;
+	if (*len && f)
+		make_frame(buf, *len, w, f, seg);
+	return true;
+}
+
 bool igb_rx_next(struct igb_rx *r, struct frame *f, struct virtq_seg *seg)
 {
 	for (u32 i = 0; i < IGB_RING; i++) {

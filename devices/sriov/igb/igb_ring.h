@@ -75,6 +75,12 @@ void igb_rx_init(struct igb_rx *r, const struct igb_ring_mem *m);
 bool igb_rx_next(struct igb_rx *r, struct frame *f, struct virtq_seg *seg);
 void igb_rx_done(struct igb_rx *r);
 
+/**
+ * igb_rx_slot() - did the device fill this descriptor? Then *len: bytes of the frame, 0 when it is
+ * damaged or goes on in the next one, and unless f is NULL, f made of them, which are at buf.
+ */
+bool igb_rx_slot(const u64 *desc, const u8 *buf, struct frame *f, struct virtq_seg *seg, u32 *len);
+
 static inline u32 igb_tx_tail(const struct igb_tx *t)
 {
 	return t->tail;
