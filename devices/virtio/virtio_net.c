@@ -259,6 +259,10 @@ static bool transmit_queue(struct virtio_net *n, unsigned pair)
 			virtq_kicks_off(q);
 			continue;
 		}
+		if (n->out[pair].count == q->s.size) {
+			virtio_break(&n->dev, queue, "more chains under way than descriptors");
+			return true;
+		}
 		done++;
 		if (!transmit(n, pair, c, now)) {
 			virtq_rewind(q, &pos);

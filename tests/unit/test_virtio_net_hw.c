@@ -234,5 +234,44 @@ TEST(hardware_writes_memory)
 	done();
 }
 
+/* A driver that gives away descriptors again which hardware's chains before them hold up. */
+static void chains_without_end_as(u64 features, const char *why)
+{
+	static const struct netbe_ops ops = { hw_caps, hw_send, hw_flush, NULL, hw_drain };
+	const struct vswitch_config pc = { .name = "hw", .open = true, .mtu = 1500 };
+	const struct netbe be = { &ops, NULL };
+	struct vd *d = &g[0].p.vd[1];
+	struct vd_buf runt;
+	u32 id = 0;
+
+	setup();
+	nreads = 0;
+	CHECK_EQ(vswitch_add(&sw, &pc, &be, now, &id), 0);
+	up(0, features, 1, 2);
+	send(0, 9, 1000);
+	CHECK_EQ(nreads, 1);
+	runt = (struct vd_buf){ g[0].tx_mem[0], 5, false };
+	for (u32 i = 0; i < 2u * d->s.size && !g[0].p.why; i++) {
+		memset(d->taken, 0, sizeof(d->taken));
+		d->free = d->s.size;
+		CHECK(vd_add(d, &runt, 1, 0) >= 0);
+		vp_write(&g[0].p, g[0].p.notify + g[0].p.step, 2, 1);
+		settle(now + VIRTIO_NET_POLL_NS);
+		CHECK(g[0].n.out[0].count <= d->s.size);
+	}
+	CHECK_STR(g[0].p.why, why);
+	virtio_net_reset(&g[0].n);
+	CHECK_EQ(nreads, 0); /* nothing is under way any more */
+	g[0].p.why = NULL;
+	done();
+}
+
+TEST(chains_without_end)
+{
+	chains_without_end_as(0, "available index jumps");
+	chains_without_end_as(RINGP, "more chains under way than descriptors");
+}
+
 UNIT_MAIN({ "hardware_reads_memory", hardware_reads_memory },
-	  { "hardware_writes_memory", hardware_writes_memory })
+	  { "hardware_writes_memory", hardware_writes_memory },
+	  { "chains_without_end", chains_without_end })
