@@ -429,6 +429,38 @@ def twin_moves(t):
         m.peer.close()
 
 
+@test(timeout=300, needs=NEEDS, cores=2)
+def moves_while_it_changes(t):
+    """While it is copied the guest takes its interface down and up, then reboots: it has its VF in
+    hardware and its network afterwards."""
+    m = machine(t, section(1, "vf nic=lan0"))
+    try:
+        up(m, 1)
+        carrier(m, 1)
+        ping(m, 1, OUTSIDE)
+        m.ctl.request("migrate g1 local limit=40")
+        on(m, 1, "ip link set eth0 down; ip link set eth0 up")
+        carrier(m, 1)
+        row = lab.ended(m, "g1")
+        assert row["phase"] == "done" and row["functions"] == "1", row
+        at(m, "g1", "lan0")
+        ping(m, 1, OUTSIDE)
+        on(m, 1, "sh /tests/check-dmesg.sh")
+        m.ctl.request("migrate g1 local limit=40")
+        guests.attach(m, "g1")
+        m.com1.mark()
+        m.com1.sendline("reboot -f")
+        m.com1.expect(r"godwit-guest: net-up exit 0", timeout=guests.SHELL_S)
+        m.com1.expect(r"^guest# ", timeout=60)
+        guests.leave(m)
+        print(lab.ended(m, "g1"))       # it may have come before the last page, or too late
+        at(m, "g1", "lan0")
+        carrier(m, 1)
+        ping(m, 1, OUTSIDE)
+    finally:
+        m.peer.close()
+
+
 @test(timeout=400, needs=BARE_NEEDS)
 def changes_hands_50_times(t):
     """Each owner finds nothing of the last one and leaves all registers dirty."""

@@ -275,7 +275,8 @@ def moving(phase, number=1, sent=1 << 20, reason=""):
     return ("table=move\n"
             f"row=move number={number} vm=web direction=out peer=10.0.0.2 phase={phase} passes=2 "
             f"pages_left=512 pages_sent=256 pages_zero=0 sent={sent} received=9 bytes_per_s=0 "
-            f"downtime_us=12345 estimate_us=11000 total_ms={sent >> 10} reason=\"{reason}\"\nok\n")
+            f"downtime_us=12345 estimate_us=11000 total_ms={sent >> 10} functions=2 functions_us=9 "
+            f"reason=\"{reason}\"\nok\n")
 
 
 class Moves(unittest.TestCase):
@@ -289,7 +290,7 @@ class Moves(unittest.TestCase):
                                       "migrate-status web": lambda n: states[min(n - 1, 2)]},
                                      "migrate", "web", "10.0.0.2", "downtime=9", "--live")
         self.assertEqual((code, err), (0, ""))
-        self.assertIn("copying, pass 2, 2 MiB left, 3 MiB sent, 1.0 MiB/s, about 2 s; "
+        self.assertIn("copying, pass 2, 2 MiB left, 3 MiB sent, 2 VFs in software, 1.0 MiB/s, about 2 s; "
                       "would stand 11 ms", out)
         self.assertIn("web runs on 10.0.0.2: stood 12.3 ms (estimated 11.0), took 1.0 s, 2 passes, 1.0 MiB sent", out)
 

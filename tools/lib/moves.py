@@ -35,6 +35,8 @@ class Progress:
         rate, left = self.rate(row), int(row["pages_left"]) * PAGE
         text = (f"{row['vm']} -> {row['peer']}: {row['phase']}, pass {row['passes']}, "
                 f"{left / MIB:.0f} MiB left, {int(row['sent']) / MIB:.0f} MiB sent")
+        if int(row["functions"]):
+            text += f", {row['functions']} VFs in software"
         if rate and row["phase"] == "copying":
             text += (f", {rate / MIB:.1f} MiB/s, about {left / rate:.0f} s; "
                      f"would stand {int(row['estimate_us']) / 1000:.0f} ms")
