@@ -434,6 +434,11 @@ void assign_remove(struct assigned *a)
 	drop_unused_domain(vm);
 }
 
+bool assign_is_backed(const struct assigned *a)
+{
+	return a->backed;
+}
+
 void assign_open(struct assigned *a)
 {
 	vassign_trap_all(&a->v, false);

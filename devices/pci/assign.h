@@ -91,6 +91,9 @@ void assign_open(struct assigned *a);
  */
 int MUST_CHECK assign_left_end(struct assign_left *left);
 
+/** assign_is_backed() - has it a physical function? */
+bool assign_is_backed(const struct assigned *a);
+
 /** assign_raise_soon() - as assign_raise() for each bit. Context: any, no lock needed. */
 void assign_raise_soon(struct assigned *a, u32 vectors);
 

@@ -4,6 +4,7 @@
  */
 #include "devices/sriov/nics.h"
 
+#include "devices/sriov/igb/igb_guest.h"
 #include "kernel/base/bits.h"
 #include "kernel/base/err.h"
 #include "kernel/base/str.h"
@@ -23,6 +24,7 @@ static void softirq(void)
 
 	for (u32 i = 0; i < count; i++)
 		more |= igb_poll(nics[i]);
+	igb_switch_poll();
 	if (more)
 		softirq_post(SOFTIRQ_NIC);
 }
@@ -72,9 +74,11 @@ static void start(const struct config_nic *c)
 	nics[count++] = g;
 	if (c->uplink && !uplink)
 		uplink = g;
-	log_info("nic %s: %02x:%02x.%u, %02x:%02x:%02x:%02x:%02x:%02x, %u VFs%s", c->name,
+	log_info("nic %s: %02x:%02x.%u, %02x:%02x:%02x:%02x:%02x:%02x, %u VFs%s%s", c->name,
 		 PCI_BUS(f->bdf), PCI_DEV(f->bdf), PCI_FN(f->bdf), g->hw.mac[0], g->hw.mac[1],
 		 g->hw.mac[2], g->hw.mac[3], g->hw.mac[4], g->hw.mac[5], g->vfs,
+		 !g->vfs ? "" : g->head == IGB_HEAD_WRITE ? " that keep heads written"
+							   : " that keep no heads written",
 		 uplink == g ? ", uplink" : "");
 }
 

@@ -130,6 +130,12 @@ u32 vf_twin_irqs(struct vf_twin *t)
 	return fresh;
 }
 
+bool vf_twin_at_start(const struct vf_twin *t)
+{
+	return (!(t->rx[VF_DCTL] & ENABLE) || !t->rx[VF_HEAD]) &&
+	       (!(t->tx[VF_DCTL] & ENABLE) || !t->tx[VF_HEAD]);
+}
+
 void vf_twin_recheck(struct vf_twin *t)
 {
 	rx_cause(t);
@@ -262,6 +268,8 @@ bool vf_twin_work(struct vf_twin *t)
 	for (; n && at != t->tx[VF_TAIL] && done < VF_TWIN_BUDGET; done++) {
 		bool last;
 
+		if (t->hold && !start)
+			break;
 		if (s.descs == VF_TWIN_DESCS ||
 		    !copy(t, base(t->tx) + (u64)at * DESC, d, DESC, false)) {
 			t->tx[VF_DCTL] &= ~(u32)ENABLE;

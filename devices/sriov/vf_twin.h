@@ -64,6 +64,7 @@ struct vf_twin {
 	bool multicast; /* group addresses besides the broadcast are wanted */
 	bool stopped;	/* nothing of the guest's is touched: paused, or hardware does it */
 	bool received;	/* since vf_twin_flush() */
+	bool hold;	/* sending waits when it comes to the ring's beginning */
 	u16 max_frame;	/* to receive, with CRC as the mailbox counts */
 	u32 told;	/* causes that the guest knows of */
 	struct vf_twin_count count;
@@ -94,6 +95,9 @@ void vf_twin_flush(struct vf_twin *t);
 
 /** vf_twin_recheck() - all that hardware may have left undone: raise both queues' vectors. */
 void vf_twin_recheck(struct vf_twin *t);
+
+/** vf_twin_at_start() - each queue is off or at the beginning of its ring. */
+bool vf_twin_at_start(const struct vf_twin *t);
 
 /** vf_twin_irqs() - vectors to raise now, a bit each; they count as raised. */
 u32 vf_twin_irqs(struct vf_twin *t);

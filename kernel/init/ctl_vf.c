@@ -287,7 +287,7 @@ static int run_detach(struct ctl_out *out, const struct ctl_args *args)
 
 /* ---- hardware and its twin ---------------------------------------------------------------- */
 
-static int move_vf(struct ctl_out *out, bool twin, const char *nic)
+static int move_vf(struct ctl_out *out, const struct ctl_args *args, bool twin)
 {
 	struct igb_switch_stat s;
 	char why[WHY] = "";
@@ -299,8 +299,10 @@ static int move_vf(struct ctl_out *out, bool twin, const char *nic)
 	if (t.function || !t.vm->machine)
 		return ctl_fail(out, -EINVAL, "%s of %s is no VF in use", ctl_arg(out, 1),
 				t.vm->name);
+	if (!twin && igb_guest_head(t.vm, t.net, ctl_opt(args, "head")))
+		return ctl_fail(out, -EINVAL, "head: must be write, dummy or wrap");
 	rc = twin ? igb_guest_twin(t.vm, t.net, why, sizeof(why))
-		  : igb_guest_replace(t.vm, t.net, nic, why, sizeof(why));
+		  : igb_guest_replace(t.vm, t.net, ctl_opt(args, "nic"), why, sizeof(why));
 	if (rc)
 		return ctl_fail(out, rc, "%s", why);
 	s = igb_guest_switched(t.vm, t.net);
@@ -312,21 +314,20 @@ static int move_vf(struct ctl_out *out, bool twin, const char *nic)
 
 static int run_twin(struct ctl_out *out, const struct ctl_args *args)
 {
-	(void)args;
-	return move_vf(out, true, NULL);
+	return move_vf(out, args, true);
 }
 
 static int run_direct(struct ctl_out *out, const struct ctl_args *args)
 {
-	return move_vf(out, false, ctl_opt(args, "nic"));
+	return move_vf(out, args, false);
 }
 
 static const struct ctl_verb verbs[] = {
 	{ .name = "vf",
 	  .sub = "direct",
-	  .usage = "NAME netN [nic=NIC]",
+	  .usage = "NAME netN [nic=NIC] [head=write|dummy|wrap]",
 	  .help = "let a VF's twin, or a VF of another NIC, go on as a VF of a NIC",
-	  .options = "nic",
+	  .options = "nic head",
 	  .min_args = 2,
 	  .max_args = 2,
 	  .arg = CTL_ARG_VM,

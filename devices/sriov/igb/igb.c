@@ -170,7 +170,7 @@ static bool serve_rx(struct igb *g)
 	struct frame f;
 	u32 n = 0;
 
-	while (n < RX_BUDGET && igb_rx_next(&g->rx, &f, &seg)) {
+	while (n < RX_BUDGET && !g->rx_waits && igb_rx_next(&g->rx, &f, &seg)) {
 		if (!n && c->rx_begin)
 			c->rx_begin(c->ctx);
 		if (c->rx)
@@ -179,11 +179,11 @@ static bool serve_rx(struct igb *g)
 		n++;
 	}
 	if (!n)
-		return false;
+		return g->rx_waits;
 	reg_wr(g, IGB_RDT(g->hw.pf_pool), igb_rx_tail(&g->rx));
 	if (c->rx_end)
 		c->rx_end(c->ctx);
-	return n == RX_BUDGET;
+	return n == RX_BUDGET || g->rx_waits;
 }
 
 bool igb_poll(struct igb *g)
@@ -489,6 +489,8 @@ int igb_start_nic(struct igb *g, const struct pci_func *f, const struct config_n
 	}
 	if (!rc) {
 		step = "interrupts";
+		if (g->vfs)
+			g->head = igb_head_probe(&g->hw, 0);
 		start_queues(g);
 		rc = start_irqs(g);
 	}

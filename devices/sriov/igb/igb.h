@@ -60,6 +60,7 @@ struct igb {
 	struct host_irq irqs;
 	u8 vfs;
 	bool failover;
+	enum igb_head head; /* how rings are taken over; control */
 	u8 vector[IGB_VECTORS]; /* of the host, 0: none */
 	/* Filters and VFs. Rank LOCK_PF. */
 	struct spinlock lock;
@@ -68,6 +69,7 @@ struct igb {
 	/* Boot CPU's softirq alone. */
 	struct igb_rx rx;
 	struct igb_client client;
+	bool rx_waits; /* frames stay in the queue for now */
 	u32 mbps;
 	u32 ticks; /* since the link came up, as far as they count */
 	struct timer watch;

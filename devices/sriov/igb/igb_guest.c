@@ -27,6 +27,7 @@
 #define STAT_RX_MULTICAST 0xf3cu
 
 #define IGB_VF_BAR 0x4000u
+#define WAIT_STEP_US 50u
 
 /* By VM and interface. Boot CPU, control. */
 static struct igb_guest *guests[VM_MAX][CONFIG_NETS];
@@ -163,6 +164,7 @@ static void on_reset(void *ctx)
 
 static void release(struct igb_guest *v)
 {
+	igb_switch_cancel(v);
 	igb_twin_stop(v);
 	pc_remove_vdev(v->vm, &v->vdev);
 	timer_cancel(&v->timer);
@@ -180,13 +182,14 @@ static void on_gone(void *ctx)
 
 /* ---- attaching ------------------------------------------------------------------------- */
 
-/* Is its last reset over, with or without waiting? */
-static bool came_back(struct igb_slot *s, bool wait)
+/* Is its last reset over, with or without waiting? The NIC's queue is not left alone so long. */
+static bool came_back(struct igb *g, struct igb_slot *s, bool wait)
 {
 	int rc = assign_left_end(&s->left);
 
-	if (rc == -EBUSY && wait) {
-		delay_us(PCI_RESET_SETTLE_US);
+	for (u32 us = 0; rc == -EBUSY && wait && us <= PCI_RESET_SETTLE_US; us += WAIT_STEP_US) {
+		(void)igb_poll(g);
+		delay_us(WAIT_STEP_US);
 		rc = assign_left_end(&s->left);
 	}
 	s->lost = rc && rc != -EBUSY;
@@ -199,7 +202,7 @@ bool igb_guest_free(struct igb *g, u8 *n)
 		struct igb_slot *s = &g->slot[i % g->vfs];
 
 		*n = (u8)(i % g->vfs);
-		if (!s->guest && !s->lost && came_back(s, i >= g->vfs))
+		if (!s->guest && !s->lost && came_back(g, s, i >= g->vfs))
 			return true;
 	}
 	return false;

@@ -47,6 +47,16 @@ int MUST_CHECK igb_guest_replace(struct vm *vm, u8 index, const char *nic, char 
 void igb_failover(struct igb *g);
 void igb_failback(const struct igb *g);
 
+/**
+ * igb_guest_head() - how that VF's rings are to be taken over by hardware from now on: "write",
+ * "dummy" or "wrap" (then igb_guest_direct() returns at once, and igb_guest_twin() ends the wait);
+ * NULL: as the NIC was found to need it. -ENOENT, -EINVAL. For tests. Control.
+ */
+int MUST_CHECK igb_guest_head(struct vm *vm, u8 index, const char *how);
+
+/** igb_switch_poll() - changes that waited. Softirq of the NICs, boot CPU. */
+void igb_switch_poll(void);
+
 /* The last one: all of it, its part in which no vCPU ran, frames that the host's queue had then. */
 struct igb_switch_stat {
 	u32 us, stopped_us, frames;

@@ -29,7 +29,12 @@ struct igb_guest {
 	struct vdev vdev; /* the state that is neither configuration space nor MSI-X */
 	bool has_port;
 	u32 port;
-	struct igb_switch_stat last; /* control */
+	/* Of changes; control. */
+	struct igb_switch_stat last;
+	enum igb_head head; /* asked for, for a test */
+	struct igb *next;   /* waits for VF next_n of it until the rings are at their beginning */
+	u8 next_n;
+	struct timer next_timer;
 };
 
 /** igb_twin_init() - the twin of v, which stands still. */
@@ -52,6 +57,33 @@ void igb_twin_listen(struct igb_guest *v);
 
 /** igb_twin_mmio() - the guest's access behind page 0. Locks: vm->lock. */
 void igb_twin_mmio(struct igb_guest *v, u32 off, unsigned size, bool write, u64 *value);
+
+/** igb_switch_check() - v may have come to where its change waits. Locks: the switch's. */
+void igb_switch_check(struct igb_guest *v);
+
+/**
+ * igb_switch_wait(), igb_switch_cancel() - VF n of g, which is ready, is v's when v's rings are at
+ * their beginning; it waits for nothing any more. Control.
+ */
+int MUST_CHECK igb_switch_wait(struct igb_guest *v, struct igb *g, u8 n);
+void igb_switch_cancel(struct igb_guest *v);
+
+/** igb_switch_finish() - the waited for change; -EBUSY: the rings went on, nothing happened. */
+int MUST_CHECK igb_switch_finish(struct igb_guest *v, char *why, size_t size);
+
+/** igb_switch_give_up() - VF n, which was got ready for the twin v, is nobody's again. */
+void igb_switch_give_up(struct igb_guest *v, struct igb *g, u8 n);
+
+/**
+ * igb_dummy_begin(), igb_dummy_advance(), igb_dummy_end() - VF n, cleaned, diverted and in no
+ * domain, gets the twin's rings; its heads are brought to the twin's, once or more often; it is in
+ * no domain again, its queues shut but on. After a failure of begin() or advance() end() is called,
+ * too. -EBUSY: the driver has set up other rings; -ETIMEDOUT: the hardware does not move; errors of
+ * iommu_map() (rings where no VF can have any), -ENOSPC. Control.
+ */
+int MUST_CHECK igb_dummy_begin(struct igb_guest *v, struct igb *g, u8 n, volatile u8 *bar);
+int MUST_CHECK igb_dummy_advance(struct igb_guest *v, struct igb *g, u8 n, volatile u8 *bar);
+int MUST_CHECK igb_dummy_end(struct igb_guest *v, struct igb *g, u8 n);
 
 /** igb_twin_add_vdev() - v's state becomes the VM's. -ENOSPC. All vCPUs parked. */
 int MUST_CHECK igb_twin_add_vdev(struct igb_guest *v);

@@ -19,6 +19,14 @@
 #define IGB_STD_FRAME  1522u
 #define IGB_LINK_MBPS  1000u
 
+/* How a queue comes to go on in the middle of its ring. */
+enum igb_head {
+	IGB_HEAD_PROBED, /* as igb_head_probe() found */
+	IGB_HEAD_WRITE,	 /* its head is written */
+	IGB_HEAD_DUMMY,	 /* it consumes descriptors of no effect until it is there */
+	IGB_HEAD_WRAP,	 /* the twin goes on until it is at the ring's beginning */
+};
+
 struct igb_env {
 	void *ctx;
 	u32 (*rd)(void *ctx, u32 off);
@@ -133,6 +141,20 @@ void igb_vf_set_rate(struct igb_hw *hw, u8 n, u64 bps);
  * -ETIMEDOUT: a queue does not stop, the VF must not be given away.
  */
 int MUST_CHECK igb_vf_clean(struct igb_hw *hw, u8 n);
+
+/**
+ * igb_vf_private() - on: VF n, which is diverted, gets frames for this address, both its queues may
+ * run; off: no more. -ENOSPC: no filter.
+ */
+int MUST_CHECK igb_vf_private(struct igb_hw *hw, u8 n, const u8 *mac, bool on);
+
+/**
+ * igb_head_probe() - does the device keep a head that is written to a queue which is off? Tried on
+ * VF n, which nobody has, and cleaned away. IGB_HEAD_WRITE; IGB_HEAD_DUMMY: it does not. Before
+ * igb_open(). Intel 82576 data sheet §8.10.7, §8.12.9 lists heads as to be written before a
+ * queue is enabled; relatives of it reset them then.
+ */
+enum igb_head igb_head_probe(struct igb_hw *hw, u8 n);
 
 /**
  * igb_ack_events() - acknowledge what hardware tells of VFs, and return which were reset (bits).

@@ -82,6 +82,10 @@
 #define IGB_TDWBAL(q) (0x0e038u + 0x40u * (q))
 #define IGB_TDWBAH(q) (0x0e03cu + 0x40u * (q))
 
+/* The rings in a VF's BAR 0. */
+#define IGB_VF_RX 0x2800u
+#define IGB_VF_TX 0x3800u
+
 /* Block of VF n: what the VF sees at its BAR 0, and its statistics. */
 #define IGB_VF_CTRL(n)	(0x10000u + 0x100u * (n))
 #define IGB_VTIVAR(n)	   (0x11700u + 4u * (n))

@@ -20,8 +20,6 @@
 #define STEP_US	 5u
 #define EICS	 0x1520u
 #define EIMS	 0x1524u
-#define RX_RING	 0x2800u
-#define TX_RING	 0x3800u
 #define QUEUE_ON BIT(25)
 
 /* Registers of page 1 that a VF has as the twin has them. */
@@ -36,6 +34,18 @@ static const struct {
 
 /* Registers of a ring that a VF has; where it goes on comes after the rest. */
 static const u8 ring_regs[] = { VF_BAL, VF_BAH, VF_LEN, VF_SRRCTL, VF_DCA, VF_WBAL, VF_WBAH };
+
+/* One change to hardware. */
+struct move {
+	enum igb_head how;
+	volatile u8 *bar;
+	struct assign_info info;
+};
+
+struct reason {
+	char *text;
+	size_t size;
+};
 
 /* What the driver asked for by its mailbox goes along with the policy. */
 static void copy_learned(struct igb_vf *to, const struct igb_vf *from)
@@ -100,16 +110,16 @@ static void divert(struct igb *g, u8 n, bool on)
 /* Nothing of the device's moves any more, as far as the driver's rings are concerned. */
 static int stop_hardware(const struct igb *g, volatile u8 *bar)
 {
-	u32 tail = mmio_read32(bar + TX_RING + 4 * VF_TAIL), rx, tx;
+	u32 tail = mmio_read32(bar + IGB_VF_TX + 4 * VF_TAIL), rx, tx;
 
 	if (g->mbps) /* without link it never drains */
-		(void)wait_for(bar, TX_RING + 4 * VF_HEAD, ~0u, tail, DRAIN_US);
-	rx = mmio_read32(bar + RX_RING + 4 * VF_DCTL);
-	tx = mmio_read32(bar + TX_RING + 4 * VF_DCTL);
-	mmio_write32(bar + RX_RING + 4 * VF_DCTL, rx & ~(u32)QUEUE_ON);
-	mmio_write32(bar + TX_RING + 4 * VF_DCTL, tx & ~(u32)QUEUE_ON);
-	if (!wait_for(bar, RX_RING + 4 * VF_DCTL, (u32)QUEUE_ON, 0, STOP_US) ||
-	    !wait_for(bar, TX_RING + 4 * VF_DCTL, (u32)QUEUE_ON, 0, STOP_US))
+		(void)wait_for(bar, IGB_VF_TX + 4 * VF_HEAD, ~0u, tail, DRAIN_US);
+	rx = mmio_read32(bar + IGB_VF_RX + 4 * VF_DCTL);
+	tx = mmio_read32(bar + IGB_VF_TX + 4 * VF_DCTL);
+	mmio_write32(bar + IGB_VF_RX + 4 * VF_DCTL, rx & ~(u32)QUEUE_ON);
+	mmio_write32(bar + IGB_VF_TX + 4 * VF_DCTL, tx & ~(u32)QUEUE_ON);
+	if (!wait_for(bar, IGB_VF_RX + 4 * VF_DCTL, (u32)QUEUE_ON, 0, STOP_US) ||
+	    !wait_for(bar, IGB_VF_TX + 4 * VF_DCTL, (u32)QUEUE_ON, 0, STOP_US))
 		return -ETIMEDOUT;
 	return 0;
 }
@@ -126,8 +136,8 @@ static void read_state(struct igb_guest *v, volatile u8 *bar)
 {
 	struct vf_twin *t = &v->twin;
 
-	read_ring(t->rx, bar + RX_RING);
-	read_ring(t->tx, bar + TX_RING);
+	read_ring(t->rx, bar + IGB_VF_RX);
+	read_ring(t->tx, bar + IGB_VF_TX);
 	for (u32 i = 0; i < ARRAY_SIZE(int_regs); i++)
 		t->irq[int_regs[i].reg] = mmio_read32(bar + int_regs[i].off);
 	/* The VF's own copy may say what was written last; the physical function's is the mask. */
@@ -138,8 +148,8 @@ static void read_state(struct igb_guest *v, volatile u8 *bar)
 /* The hardware's part of it ends here. All vCPUs parked, pages trapped. */
 static void take_over(struct igb_guest *v, struct igb *g, volatile u8 *bar)
 {
-	v->twin.rx[VF_DCTL] = mmio_read32(bar + RX_RING + 4 * VF_DCTL);
-	v->twin.tx[VF_DCTL] = mmio_read32(bar + TX_RING + 4 * VF_DCTL);
+	v->twin.rx[VF_DCTL] = mmio_read32(bar + IGB_VF_RX + 4 * VF_DCTL);
+	v->twin.tx[VF_DCTL] = mmio_read32(bar + IGB_VF_TX + 4 * VF_DCTL);
 	if (stop_hardware(g, bar))
 		log_err("nic %s: VF %u did not stop, it is cut off", g->name, v->n);
 	read_state(v, bar);
@@ -202,23 +212,29 @@ static int direct_to_twin(struct igb_guest *v, char *why, size_t size)
 
 /* ---- to hardware -------------------------------------------------------------------------- */
 
-/* Queues off, all registers but the tails; false: it does not keep the heads that it was given. */
-static bool write_ring(const u32 *ring, volatile u8 *regs)
+/* All registers but the tail; placed: base and head are what they should be. False: they are not. */
+static bool write_ring(const u32 *ring, volatile u8 *regs, bool placed)
 {
-	for (u32 i = 0; i < ARRAY_SIZE(ring_regs); i++)
-		mmio_write32(regs + 4u * ring_regs[i], ring[ring_regs[i]]);
-	mmio_write32(regs + 4 * VF_HEAD, ring[VF_HEAD]);
+	u32 i = 0;
+
+	placed = placed && (ring[VF_DCTL] & QUEUE_ON);
+	for (; i < ARRAY_SIZE(ring_regs); i++)
+		if (!placed || ring_regs[i] > VF_LEN)
+			mmio_write32(regs + 4u * ring_regs[i], ring[ring_regs[i]]);
+	if (!placed)
+		mmio_write32(regs + 4 * VF_HEAD, ring[VF_HEAD]);
 	mmio_write32(regs + 4 * VF_DCTL, ring[VF_DCTL]);
 	return mmio_read32(regs + 4 * VF_HEAD) == ring[VF_HEAD];
 }
 
-static int write_state(struct igb_guest *v, volatile u8 *bar)
+static int write_state(struct igb_guest *v, volatile u8 *bar, bool placed)
 {
 	const struct vf_twin *t = &v->twin;
 
 	for (u32 i = 0; i < ARRAY_SIZE(int_regs); i++)
 		mmio_write32(bar + int_regs[i].off, t->irq[int_regs[i].reg]);
-	if (!write_ring(t->rx, bar + RX_RING) || !write_ring(t->tx, bar + TX_RING))
+	if (!write_ring(t->rx, bar + IGB_VF_RX, placed) ||
+	    !write_ring(t->tx, bar + IGB_VF_TX, placed))
 		return -ENOTSUP;
 	if (v->g->hw.vf[v->n].cts) {
 		spin_lock(&v->g->lock);
@@ -226,8 +242,8 @@ static int write_state(struct igb_guest *v, volatile u8 *bar)
 		spin_unlock(&v->g->lock);
 	}
 	/* A queue looks at its tail when that is written and it is on. */
-	mmio_write32(bar + RX_RING + 4 * VF_TAIL, t->rx[VF_TAIL]);
-	mmio_write32(bar + TX_RING + 4 * VF_TAIL, t->tx[VF_TAIL]);
+	mmio_write32(bar + IGB_VF_RX + 4 * VF_TAIL, t->rx[VF_TAIL]);
+	mmio_write32(bar + IGB_VF_TX + 4 * VF_TAIL, t->tx[VF_TAIL]);
 	mmio_write32(bar + EIMS, t->irq[VF_EIMS]);
 	mmio_write32(bar + EICS, 3); /* an interrupt too many does no harm, one lost does */
 	return 0;
@@ -252,8 +268,7 @@ static void wait_sent(struct igb *g)
 static void set_owner(struct igb_guest *v, struct igb *g, u8 n)
 {
 	(void)net_lock();
-	if (g)
-		v->last.frames = serve_locked();
+	v->last.frames = g && !v->next ? serve_locked() : 0; /* one that waits may not move on */
 	igb_vf0_freeze_stats(&v->page);
 	v->twin.stopped = g != NULL;
 	v->g = g;
@@ -281,16 +296,40 @@ static int prepare(struct igb_guest *v, struct igb *g, u8 n)
 	return rc;
 }
 
-/* All vCPUs parked. */
-static int hand_over(struct igb_guest *v, struct igb *g, u8 n, volatile u8 *bar)
+/* What is left to do of the dummies; into the VM's domain. */
+static int place_heads(struct igb_guest *v, struct igb *g, u8 n, const struct move *m)
 {
+	char why[120] = "";
+	int rc, err;
+
+	igb_vf0_freeze_stats(&v->page); /* they count, too */
+	rc = igb_dummy_advance(v, g, n, m->bar);
+	igb_vf0_thaw_stats(&v->page);
+	err = igb_dummy_end(v, g, n);
+	rc = rc ? rc : err;
+	if (!rc)
+		rc = assign_back(v->a, &m->info, why, sizeof(why));
+	if (why[0])
+		log_err("nic %s: VF %u: %s", g->name, n, why);
+	return rc;
+}
+
+/* All vCPUs parked. */
+static int hand_over(struct igb_guest *v, struct igb *g, u8 n, const struct move *m)
+{
+	bool dummy = m->how == IGB_HEAD_DUMMY;
 	int rc;
 
 	set_owner(v, g, n);
 	/* The driver may have asked for more, or reset it, since prepare(). */
 	copy_learned(&g->hw.vf[n], &v->soft.vf[0]);
 	wait_sent(nics_uplink());
-	rc = write_state(v, bar);
+	if (m->how == IGB_HEAD_WRAP && !vf_twin_at_start(&v->twin))
+		rc = -EBUSY; /* it went on until it was held */
+	else
+		rc = dummy ? place_heads(v, g, n, m) : 0;
+	if (!rc)
+		rc = write_state(v, m->bar, dummy);
 	if (rc) {
 		set_owner(v, NULL, 0);
 		return rc;
@@ -302,39 +341,103 @@ static int hand_over(struct igb_guest *v, struct igb *g, u8 n, volatile u8 *bar)
 	return 0;
 }
 
-static int twin_to_direct(struct igb_guest *v, struct igb *g, u8 n, char *why, size_t size)
+/* What the NIC is found not to do, it is not asked for again. */
+static void note_failure(struct igb_guest *v, struct igb *g, const struct move *m, int rc)
 {
-	volatile u8 *bar = vf_bar(g, n);
-	struct assign_info info;
-	u64 stood;
-	int rc = bar ? igb_guest_info(g, n, &info, why, size) : -ENOMEM;
+	if (v->head != IGB_HEAD_PROBED || rc == -EBUSY || m->how == IGB_HEAD_WRAP)
+		return;
+	g->head = m->how == IGB_HEAD_WRITE ? IGB_HEAD_DUMMY : IGB_HEAD_WRAP;
+	log_warn("nic %s: rings are taken over by %s from now on", g->name,
+		 g->head == IGB_HEAD_DUMMY ? "dummy descriptors" : "waiting for their beginning");
+}
+
+void igb_switch_give_up(struct igb_guest *v, struct igb *g, u8 n)
+{
+	igb_guest_take(g, n);
+	if (assign_is_backed(v->a))
+		assign_cut(v->a, &g->slot[n].left);
+	igb_twin_recheck(v);
+}
+
+static int begin_direct(struct igb_guest *v, struct igb *g, u8 n, struct move *m, struct reason why)
+{
+	int rc = m->bar ? igb_guest_info(g, n, &m->info, why.text, why.size) : -ENOMEM, err;
 
 	if (rc)
 		return rc;
 	rc = prepare(v, g, n);
 	if (rc) {
-		fmt_snprintf(why, size, "VF %u cannot be had: %s", n, err_name(rc));
+		fmt_snprintf(why.text, why.size, "VF %u cannot be had: %s", n, err_name(rc));
 		return rc;
 	}
-	rc = assign_back(v->a, &info, why, size);
-	if (rc) {
-		igb_guest_take(g, n);
-		return rc;
-	}
-	(void)serve();
-	stood = time_ns();
-	rc = vm_hold(v->vm, why, size);
-	if (!rc) {
-		rc = hand_over(v, g, n, bar);
-		vm_let_go(v->vm);
-		v->last.stopped_us = (u32)((time_ns() - stood) / 1000);
+	if (m->how != IGB_HEAD_DUMMY) {
+		rc = assign_back(v->a, &m->info, why.text, why.size);
+	} else {
+		rc = igb_dummy_begin(v, g, n, m->bar);
 		if (!rc)
-			return 0;
-		fmt_snprintf(why, size, "this hardware does not take over a ring in the middle");
-		igb_twin_recheck(v);
+			rc = igb_dummy_advance(v, g, n, m->bar);
+		err = rc ? igb_dummy_end(v, g, n) : 0;
+		if (rc)
+			fmt_snprintf(why.text, why.size, "VF %u does not come to its places: %s%s",
+				     n, err_name(rc), err ? ", nor back" : "");
 	}
-	igb_guest_take(g, n);
-	assign_cut(v->a, &g->slot[n].left);
+	if (rc)
+		igb_switch_give_up(v, g, n);
+	return rc;
+}
+
+static int end_direct(struct igb_guest *v, struct igb *g, u8 n, const struct move *m,
+		      struct reason why)
+{
+	u64 stood;
+	int rc;
+
+	if (m->how != IGB_HEAD_WRAP)
+		(void)serve();
+	stood = time_ns();
+	rc = vm_hold(v->vm, why.text, why.size);
+	if (rc) {
+		if (m->how == IGB_HEAD_DUMMY && igb_dummy_end(v, g, n))
+			log_err("nic %s: VF %u was not detached", g->name, n);
+		igb_switch_give_up(v, g, n);
+		return rc;
+	}
+	rc = hand_over(v, g, n, m);
+	vm_let_go(v->vm);
+	v->last.stopped_us = (u32)((time_ns() - stood) / 1000);
+	if (!rc || (rc == -EBUSY && m->how == IGB_HEAD_WRAP))
+		return rc;
+	fmt_snprintf(why.text, why.size, "this hardware does not go on in the middle of a ring: %s",
+		     err_name(rc));
+	note_failure(v, g, m, rc);
+	igb_switch_give_up(v, g, n);
+	return rc;
+}
+
+static void done(struct igb_guest *v, const char *to, u64 start)
+{
+	v->last.us = (u32)((time_ns() - start) / 1000);
+	log_info("vm %s: net%u: to %s in %u us, it stood %u us, %u frames", v->vm->name, v->net, to,
+		 v->last.us, v->last.stopped_us, v->last.frames);
+}
+
+static void done_direct(struct igb_guest *v, u64 start)
+{
+	struct config_net *net = &v->vm->own_config.net[v->net];
+
+	net->twin = false; /* also at its next start */
+	str_copy(net->nic, sizeof(net->nic), v->g->name);
+	done(v, v->g->name, start);
+}
+
+int igb_switch_finish(struct igb_guest *v, char *why, size_t size)
+{
+	const struct move m = { .how = IGB_HEAD_WRAP, .bar = vf_bar(v->next, v->next_n) };
+	u64 start = time_ns();
+	int rc = end_direct(v, v->next, v->next_n, &m, (struct reason){ why, size });
+
+	if (!rc)
+		done_direct(v, start);
 	return rc;
 }
 
@@ -350,19 +453,18 @@ static struct igb_guest *find(struct vm *vm, u8 index, bool twin, char *why, siz
 	return NULL;
 }
 
-static void done(struct igb_guest *v, const char *to, u64 start)
-{
-	v->last.us = (u32)((time_ns() - start) / 1000);
-	log_info("vm %s: net%u: to %s in %u us, it stood %u us, %u frames", v->vm->name, v->net, to,
-		 v->last.us, v->last.stopped_us, v->last.frames);
-}
-
 int igb_guest_twin(struct vm *vm, u8 index, char *why, size_t why_size)
 {
-	struct igb_guest *v = find(vm, index, false, why, why_size);
+	struct igb_guest *v = igb_guest_of(vm, index);
 	u64 start = time_ns();
-	int rc = v ? direct_to_twin(v, why, why_size) : -EBUSY;
+	int rc;
 
+	if (v && v->next) {
+		igb_switch_cancel(v);
+		return 0;
+	}
+	v = find(vm, index, false, why, why_size);
+	rc = v ? direct_to_twin(v, why, why_size) : -EBUSY;
 	if (rc)
 		return rc;
 	vm->own_config.net[index].twin = true; /* also at its next start */
@@ -373,7 +475,7 @@ int igb_guest_twin(struct vm *vm, u8 index, char *why, size_t why_size)
 int igb_guest_direct(struct vm *vm, u8 index, const char *nic, char *why, size_t why_size)
 {
 	struct igb_guest *v = find(vm, index, true, why, why_size);
-	struct config_net *net = &vm->own_config.net[index];
+	struct move m = { .how = IGB_HEAD_WRITE };
 	u64 start = time_ns();
 	struct igb *g;
 	u32 i = 0;
@@ -382,6 +484,7 @@ int igb_guest_direct(struct vm *vm, u8 index, const char *nic, char *why, size_t
 
 	if (!v)
 		return -EBUSY;
+	igb_switch_cancel(v);
 	while ((g = nics_at(i)) != NULL &&
 	       ((nic && strcmp(nic, g->name) != 0) || !igb_guest_free(g, &n)))
 		i++;
@@ -389,12 +492,29 @@ int igb_guest_direct(struct vm *vm, u8 index, const char *nic, char *why, size_t
 		fmt_snprintf(why, why_size, "no VF is free%s%s", nic ? " at " : "", nic ? nic : "");
 		return -ENOENT;
 	}
-	rc = twin_to_direct(v, g, n, why, why_size);
-	if (rc)
-		return rc;
-	net->twin = false;
-	str_copy(net->nic, sizeof(net->nic), g->name);
-	done(v, g->name, start);
+	m.how = v->head != IGB_HEAD_PROBED ? v->head : g->head;
+	m.bar = vf_bar(g, n);
+	rc = begin_direct(v, g, n, &m, (struct reason){ why, why_size });
+	if (!rc && m.how == IGB_HEAD_WRAP)
+		return igb_switch_wait(v, g, n);
+	if (!rc)
+		rc = end_direct(v, g, n, &m, (struct reason){ why, why_size });
+	if (!rc)
+		done_direct(v, start);
+	return rc;
+}
+
+int igb_guest_head(struct vm *vm, u8 index, const char *how)
+{
+	static const char *const names[] = { NULL, "write", "dummy", "wrap" };
+	struct igb_guest *v = igb_guest_of(vm, index);
+	u32 i = how ? 1 : 0;
+
+	while (how && i < ARRAY_SIZE(names) && strcmp(how, names[i]) != 0)
+		i++;
+	if (!v || i == ARRAY_SIZE(names))
+		return v ? -EINVAL : -ENOENT;
+	v->head = (enum igb_head)i;
 	return 0;
 }
 

@@ -60,6 +60,7 @@ static void twin_due(void *ctx)
 
 	(void)net_lock();
 	more = vf_twin_work(&v->twin);
+	igb_switch_check(v);
 	vswitch_flush(net_locked());
 	irqs = vf_twin_irqs(&v->twin);
 	net_unlock();
@@ -77,6 +78,7 @@ void igb_twin_mmio(struct igb_guest *v, u32 off, unsigned size, bool write, u64 
 	(void)net_lock();
 	vf_twin_io(&v->twin, off, size, write, value);
 	more = vf_twin_work(&v->twin);
+	igb_switch_check(v);
 	vswitch_flush(net_locked());
 	irqs = vf_twin_irqs(&v->twin);
 	net_unlock();
@@ -126,10 +128,14 @@ static enum net_drop be_send(void *ctx, const struct frame *f)
 {
 	struct igb_guest *v = ctx;
 	struct frame again;
+	enum net_drop rc;
 	struct netbe nic;
 
-	if (!v->g)
-		return vf_twin_receive(&v->twin, f);
+	if (!v->g) {
+		rc = vf_twin_receive(&v->twin, f);
+		igb_switch_check(v);
+		return rc;
+	}
 	/* The last ones that came before hardware took over: through the NIC's own switch. Group
 	 * frames it has delivered itself. */
 	if (mac_is_group(f->head))

@@ -10,6 +10,8 @@
 #define QUEUE_STOP_US 100000u
 #define STEP_US 100u
 #define MBPS 1000000u
+#define PROBE_BYTES 128u
+#define PROBE_HEAD 3u
 /* Factor of the rate limiter: link speed / rate, 14 bits before and 14 behind the point. */
 #define RATE_POINT 14
 #define RATE_MAX (MASK(27, 0))
@@ -142,6 +144,20 @@ out_rar:
 	return rc;
 }
 
+int igb_vf_private(struct igb_hw *hw, u8 n, const u8 *mac, bool on)
+{
+	int rc = on ? igb_rar_add(hw, mac, n) : 0;
+
+	if (rc)
+		return rc;
+	if (!on)
+		igb_rar_remove(hw, mac, n);
+	igb_wr(hw, IGB_VMOLR(n),
+	       (u32)IGB_VMOLR_STRCRC | (on ? (u32)IGB_VMOLR_AUPE | IGB_STD_FRAME : 0));
+	set_queues(hw, n, on);
+	return 0;
+}
+
 int igb_vf_divert(struct igb_hw *hw, u8 n, bool on, bool uplink)
 {
 	struct igb_vf *v = &hw->vf[n];
@@ -232,6 +248,23 @@ int igb_vf_clean(struct igb_hw *hw, u8 n)
 	igb_wr(hw, IGB_MBVFICR, (u32)(BIT(n) | BIT(16 + n)));
 	igb_wr(hw, IGB_VFLRE, (u32)BIT(n));
 	return 0;
+}
+
+static bool head_sticks(struct igb_hw *hw, u32 len, u32 head, u32 ctl)
+{
+	igb_wr(hw, len, PROBE_BYTES);
+	igb_wr(hw, head, PROBE_HEAD);
+	igb_wr(hw, ctl, (u32)IGB_QUEUE_ON);
+	hw->env.delay_us(hw->env.ctx, STEP_US);
+	return igb_rd(hw, head) == PROBE_HEAD;
+}
+
+enum igb_head igb_head_probe(struct igb_hw *hw, u8 n)
+{
+	bool rx = head_sticks(hw, IGB_RDLEN(n), IGB_RDH(n), IGB_RXDCTL(n));
+	bool tx = head_sticks(hw, IGB_TDLEN(n), IGB_TDH(n), IGB_TXDCTL(n));
+
+	return igb_vf_clean(hw, n) == 0 && rx && tx ? IGB_HEAD_WRITE : IGB_HEAD_DUMMY;
 }
 
 u32 igb_ack_events(struct igb_hw *hw)

@@ -1,0 +1,279 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A VF and its twin in turns while numbered frames go to a bare guest (tests/guest/vf_echo.c) and
+back: none lost, none twice, none late, whatever else happens meanwhile."""
+import contextlib
+import re
+import struct
+import threading
+import time
+
+from lib import guests
+from lib.registry import test
+from lib.stream import TIME_SCALE
+from test_vf import MAC, NIC, NIC_DEVICES, ROOT_BUS, Peer
+
+NEEDS = ("godwit.elf", "guest-kernels/vf_echo.elf")
+ECHO, REPORT, REOPEN, FLR, HALF_MAIL, END_MAIL, STALL = range(7)
+WORDS = ("highest", "lost", "twice", "late", "resets", "bad_mail", "received", "sent", "rx_head",
+         "tx_head", "mask", "interrupts")
+GUEST = bytes.fromhex((MAC + "1").replace(":", ""))
+QUIET_S = 5 * TIME_SCALE        # without an echo: what is on its way is lost
+
+
+class Stream(Peer):
+    """Sends numbered frames, a few ahead of those that came back."""
+    ahead = 16
+
+    def __init__(self, directory):
+        self.flows = False
+        self.number = 0
+        self.waits = set()
+        self.back = set()
+        self.lost, self.twice, self.late, self.last = 0, 0, 0, 0
+        self.answers = {}
+        super().__init__(directory)
+
+    def frame(self, op, number=0, argument=0, to=GUEST):
+        return to + self.mac + struct.pack("<HIHH", 0xb588, number, op, argument) + bytes(60)
+
+    def run(self):
+        heard = time.monotonic()
+        while not self.ends:
+            while self.flows and len(self.waits) < self.ahead:
+                self.number += 1
+                self.waits.add(self.number)
+                self.send(self.frame(ECHO, self.number))
+            with contextlib.suppress(TimeoutError):
+                f = self.sock.recv(70000)
+                if f[12:14] == b"\x88\xb5" and f[:6] == self.mac:
+                    self.take(f)
+                    heard = time.monotonic()
+            if not self.waits:
+                heard = time.monotonic()
+            elif time.monotonic() - heard > QUIET_S:
+                self.lost += len(self.waits)
+                self.waits.clear()
+                heard = time.monotonic()
+
+    def take(self, f):
+        _, number, op, _ = struct.unpack_from("<HIHH", f, 12)
+        if op != ECHO:
+            self.answers[op] = f
+            return
+        if number in self.back:
+            self.twice += 1
+            return
+        self.late += number < self.last
+        self.last = max(self.last, number)
+        self.back.add(number)
+        self.waits.discard(number)
+
+    def until(self, number):
+        """Waits for that many more echoes; returns how many came by then."""
+        want = len(self.back) + number
+        end = time.monotonic() + 60 * TIME_SCALE
+        while len(self.back) < want:
+            assert time.monotonic() < end, f"{len(self.back)} echoes, {self.lost} lost"
+            time.sleep(0.01)
+
+    def stop(self):
+        self.flows = False
+        while self.waits:
+            time.sleep(0.02)
+
+    def ask(self, op, argument=0):
+        """A request to the guest; its answer. Such frames may be lost where others may."""
+        for _ in range(20):
+            self.answers.pop(op, None)
+            self.send(self.frame(op, 0, argument))
+            for _ in range(100):
+                if op in self.answers:
+                    return self.answers.pop(op)
+                time.sleep(0.01 * TIME_SCALE)
+        raise AssertionError(f"no answer to {op}")
+
+    def report(self):
+        return dict(zip(WORDS, struct.unpack_from("<12I", self.ask(REPORT), 22)))
+
+
+def config(vfs, pin):
+    return guests.host_config(
+        NIC.replace("vfs = 7", f"vfs = {vfs}"),
+        "[vm echo]\nmemory = 16M\ncpus = 1\nkernel = vf_echo.elf\nautostart = no\n"
+        f"pin = {pin}\nnet0 = vf nic=lan0 mac={MAC}1\n")
+
+
+@contextlib.contextmanager
+def echoing(t, vfs=3, pin=1, devices=NIC_DEVICES, **options):
+    """A host and its guest, frames on their way."""
+    s = Stream(t.dir / "m")
+    try:
+        m = t.machine(config=config(vfs, pin), modules=guests.bare_kernels("vf_echo"),
+                      devices=devices, **options)
+        guests.wait_console(m)
+        m.com1.expect(r"nic lan0: link up", timeout=30)
+        m.ctl.request("vm start echo")
+        s.ask(REPORT)
+        s.flows = True
+        yield m, s
+    finally:
+        s.close()
+
+
+def switch(m, to, more=""):
+    """{us, stopped_us, frames} of one change."""
+    reply = m.ctl.request(f"vf {to} echo net0 {more}", timeout=60)
+    return {name: int(reply[name]) for name in ("us", "stopped_us", "frames")}
+
+
+def intact(s):
+    """What both ends say when the stream is over."""
+    s.stop()
+    r = s.report()
+    said = {"frames": len(s.back), "lost": s.lost, "twice": s.twice, "late": s.late, "guest": r}
+    print(said)
+    assert not (s.lost or s.twice or s.late), said
+    assert not (r["lost"] or r["twice"] or r["late"] or r["bad_mail"]), said
+    return r
+
+
+def back_and_forth(m, s, rounds, echoes=3):
+    rows = {"twin": [], "direct": []}
+    for _ in range(rounds):
+        for to, said in rows.items():
+            said.append(switch(m, to))
+            s.until(echoes)
+    for to, said in rows.items():
+        stood = sorted(r["stopped_us"] for r in said)
+        print(f"to {to}: stood {stood[0]}, median {stood[len(stood) // 2]}, {stood[-1]} us; frames in "
+              f"the host's queue {sum(r['frames'] for r in said)}")
+    return rows
+
+
+@test(timeout=240, needs=NEEDS, cores=2)
+def fifty(t):
+    with echoing(t) as (m, s):
+        back_and_forth(m, s, 25)
+        intact(s)
+
+
+@test(timeout=240, needs=NEEDS, cores=2)
+def one_vf(t):
+    """The only VF: its reset has to be over before it is taken again. On AMD-Vi."""
+    with echoing(t, vfs=1, devices=ROOT_BUS, iommu="amd-iommu,intremap=on,pt=off") as (m, s):
+        back_and_forth(m, s, 10)
+        intact(s)
+
+
+def exits(m):
+    rows = [r for r in m.ctl.request("stat echo") if r.get("row") == "exit"]
+    return {r["exit"]: int(r["count"]) for r in rows}
+
+
+@test(timeout=3000, needs=NEEDS, cores=2)
+def thousand(t):
+    """And direct traffic has as few exits as before."""
+    with echoing(t) as (m, s):
+        seen = []
+        for rounds in (0, 50, 450):
+            back_and_forth(m, s, rounds, 1) if rounds else None
+            before, count = exits(m).get("mem", 0), len(s.back)
+            s.until(1000)
+            seen.append((exits(m).get("mem", 0) - before, len(s.back) - count))
+        print("exits for memory, frames:", seen)
+        assert all(n <= 2 for n, _ in seen), seen
+        intact(s)
+        assert not re.search(r"did not|is cut off", m.com1.text)
+
+
+def meanwhile(m, s, does, rounds=8):
+    """Changes one way and the other while a thread does something else."""
+    ends = threading.Event()
+
+    def run():
+        while not ends.is_set():
+            does()
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        for _ in range(rounds):
+            for to in ("twin", "direct"):
+                switch(m, to)
+                time.sleep(0.02)
+    finally:
+        ends.set()
+        thread.join()
+
+
+def resets(t, op):
+    with echoing(t) as (m, s):
+        meanwhile(m, s, lambda: s.ask(op))
+        s.until(20)
+        s.stop()
+        s.number += 1000        # what is on its way is lost with the rings; it may not come late
+        before = s.report()
+        s.lost = 0
+        s.flows = True
+        back_and_forth(m, s, 2)
+        s.stop()
+        after = s.report()
+        print(before, after)
+        assert before["resets"] >= 2 and after["resets"] == before["resets"]
+        assert not (s.lost or s.twice or after["twice"] or after["bad_mail"]), (s.lost, s.twice)
+        assert after["late"] == before["late"] and after["received"] >= before["received"]
+
+
+@test(timeout=240, needs=NEEDS, cores=2)
+def driver_resets(t):
+    """The driver shuts the interface and opens it again, all the time."""
+    resets(t, REOPEN)
+
+
+@test(timeout=240, needs=NEEDS, cores=2)
+def function_resets(t):
+    """The guest resets the function, all the time."""
+    resets(t, FLR)
+
+
+@test(timeout=240, needs=NEEDS, cores=2)
+def odd_moments(t):
+    """A mailbox transaction cut in half; no receive buffer left; no link with frames to send."""
+    with echoing(t) as (m, s):
+        for to in ("twin", "direct"):
+            s.ask(HALF_MAIL)
+            switch(m, to)
+            s.ask(END_MAIL)
+            s.until(5)
+        intact(s)
+        for to in ("twin", "direct"):
+            before = s.report()
+            s.send(s.frame(STALL, 0, 400))
+            for _ in range(100):        # some sixty find a buffer
+                s.number += 1
+                s.send(s.frame(ECHO, s.number))
+            time.sleep(0.1)
+            switch(m, to)
+            r = s.report()
+            dropped = s.number - r["highest"]
+            assert 30 <= dropped <= 45, (s.number, r)
+            s.flows = True
+            s.until(50)
+            s.stop()
+            r = s.report()
+            assert r["lost"] == before["lost"] + dropped and not (r["twice"] or r["late"]), r
+            assert not (s.lost or s.twice or s.late), (s.lost, s.twice, s.late)
+        for to in ("twin", "direct"):
+            s.flows = True
+            s.until(20)
+            s.send(s.frame(STALL, 0, 300))
+            m.qmp.monitor("set_link n0 off")
+            switch(m, to)
+            m.qmp.monitor("set_link n0 on")
+            m.com1.expect(r"nic lan0: link up", timeout=60)
+            s.ask(REPORT)
+            s.lost = 0
+            s.until(20)
+            s.stop()
+        r = s.report()
+        assert not (s.twice or r["twice"] or r["bad_mail"]), (s.twice, r)
