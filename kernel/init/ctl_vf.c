@@ -292,6 +292,7 @@ static int move_vf(struct ctl_out *out, const struct ctl_args *args, bool twin)
 	struct igb_switch_stat s;
 	char why[WHY] = "";
 	struct target t;
+	u64 hook = 0;
 	int rc = read_target(out, &t);
 
 	if (rc)
@@ -299,6 +300,10 @@ static int move_vf(struct ctl_out *out, const struct ctl_args *args, bool twin)
 	if (t.function || !t.vm->machine)
 		return ctl_fail(out, -EINVAL, "%s of %s is no VF in use", ctl_arg(out, 1),
 				t.vm->name);
+	rc = ctl_opt_u64(out, "hook", 1, 9, &hook);
+	if (rc)
+		return rc;
+	igb_guest_hook(t.vm, t.net, (u8)hook);
 	if (!twin && igb_guest_head(t.vm, t.net, ctl_opt(args, "head")))
 		return ctl_fail(out, -EINVAL, "head: must be write, dummy or wrap");
 	rc = twin ? igb_guest_twin(t.vm, t.net, why, sizeof(why))
@@ -325,17 +330,18 @@ static int run_direct(struct ctl_out *out, const struct ctl_args *args)
 static const struct ctl_verb verbs[] = {
 	{ .name = "vf",
 	  .sub = "direct",
-	  .usage = "NAME netN [nic=NIC] [head=write|dummy|wrap]",
+	  .usage = "NAME netN [nic=NIC] [head=write|dummy|wrap] [hook=6..9]",
 	  .help = "let a VF's twin, or a VF of another NIC, go on as a VF of a NIC",
-	  .options = "nic head",
+	  .options = "nic head hook",
 	  .min_args = 2,
 	  .max_args = 2,
 	  .arg = CTL_ARG_VM,
 	  .run = run_direct },
 	{ .name = "vf",
 	  .sub = "twin",
-	  .usage = "NAME netN",
+	  .usage = "NAME netN [hook=1..5]",
 	  .help = "let a VF go on in software: its hardware becomes free",
+	  .options = "hook",
 	  .min_args = 2,
 	  .max_args = 2,
 	  .arg = CTL_ARG_VM,

@@ -186,6 +186,64 @@ def thousand(t):
         assert not re.search(r"did not|is cut off", m.com1.text)
 
 
+@test(timeout=240, needs=NEEDS, cores=2)
+def stops_on_the_way(t):
+    """20 ms at each point of a change: what comes meanwhile is neither lost nor doubled. Only where
+    the NIC delivers already while older frames wait in the host's queue (9) may some come late."""
+    with echoing(t) as (m, s):
+        for point in (*range(1, 6), *range(1, 6)):
+            print(point, switch(m, "twin", f"hook={point}"))
+            s.until(20)
+            to = 6 + point % 3
+            print(to, switch(m, "direct", f"hook={to}"))
+            s.until(20)
+        intact(s)
+        s.flows = True
+        switch(m, "twin")
+        switch(m, "direct", "hook=9")
+        s.until(50)
+        s.stop()
+        r = s.report()
+        assert not (s.lost or s.twice or r["lost"] or r["twice"]), (s.lost, s.twice, r)
+
+
+def is_twin(m):
+    return "twin" in [r["nic"] for r in m.ctl.request("vf list") if r.get("row") == "vf"]
+
+
+@test(timeout=240, needs=NEEDS, cores=2)
+def heads(t):
+    """The other ways to begin in the middle of a ring: dummy descriptors, waiting for its end."""
+    with echoing(t) as (m, s):
+        assert "VFs that keep heads written" in m.com1.text
+        for _ in range(3):
+            switch(m, "twin")
+            s.until(30)
+            print(switch(m, "direct", "head=dummy"))
+            s.until(30)
+        r = intact(s)
+        assert abs(r["received"] - r["sent"]) <= 40, r      # dummies are not counted
+        s.flows = True
+        switch(m, "twin")
+        switch(m, "direct", "head=wrap")
+        switch(m, "twin")       # ends the wait
+        assert is_twin(m)
+        s.until(10)
+        switch(m, "direct", "head=wrap")
+        for _ in range(2000):
+            if not is_twin(m):
+                break
+            for _ in range(12):     # not answered, so that the two rings do not go in step
+                s.send(GUEST + s.mac + b"\x88\xb6" + bytes(60))
+            time.sleep(0.02)
+        assert not is_twin(m)
+        s.until(100)
+        s.stop()
+        r = s.report()
+        assert not (s.lost or s.twice or r["lost"] or r["twice"]), (s.lost, s.twice, r)
+        assert not re.search(r"iommu: 01:", m.com1.text)
+
+
 def meanwhile(m, s, does, rounds=8):
     """Changes one way and the other while a thread does something else."""
     ends = threading.Event()

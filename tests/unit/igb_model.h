@@ -15,6 +15,7 @@ struct igb_model {
 	u64 us;
 	unsigned resets, writes;
 	bool stuck_queue; /* ENABLE never clears */
+	bool heads_read_only, heads_reset; /* by ENABLE, as relatives of the 82576 do */
 	bool dead_phy, no_mac;
 	u32 rate_queue;
 	u32 rate[IGB_QUEUES];
@@ -89,6 +90,13 @@ static inline void igb_model_wr(void *ctx, u32 off, u32 v)
 		m->rate_queue = v;
 	if (off == IGB_RTTBCNRC)
 		m->rate[m->rate_queue % IGB_QUEUES] = v;
+	for (u32 q = 0; q < IGB_QUEUES; q++) {
+		if (m->heads_read_only && (off == IGB_RDH(q) || off == IGB_TDH(q)))
+			return;
+		if (m->heads_reset && (off == IGB_RXDCTL(q) || off == IGB_TXDCTL(q)) &&
+		    (v & ~*r & IGB_QUEUE_ON))
+			*igb_model_reg(m, off == IGB_RXDCTL(q) ? IGB_RDH(q) : IGB_TDH(q)) = 0;
+	}
 	for (u32 q = 0; q < IGB_QUEUES && m->stuck_queue; q++)
 		if (off == IGB_RXDCTL(q))
 			v |= *r & (u32)IGB_QUEUE_ON;

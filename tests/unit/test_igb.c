@@ -275,7 +275,54 @@ TEST(resets_of_a_vf)
 	CHECK_EQ(R(IGB_VFTE), 0x10);
 }
 
-UNIT_MAIN({ "reset", reset }, { "start", start }, { "address_filters", address_filters },
+TEST(heads_are_probed)
+{
+	for (u32 way = 0; way < 3; way++) {
+		memset(&m, 0, sizeof(m));
+		igb_model_power_on(&m);
+		CHECK_EQ(igb_reset(&hw, &env), 0);
+		CHECK_EQ(igb_start(&hw, 7, 1), 0);
+		m.heads_read_only = way == 1;
+		m.heads_reset = way == 2;
+		CHECK_EQ(igb_head_probe(&hw, 0), way ? IGB_HEAD_DUMMY : IGB_HEAD_WRITE);
+		CHECK_EQ(R(IGB_RDH(0)) | R(IGB_TDH(0)) | R(IGB_RDLEN(0)) | R(IGB_TDLEN(0)), 0);
+		CHECK_EQ((R(IGB_RXDCTL(0)) | R(IGB_TXDCTL(0))) & IGB_QUEUE_ON, 0);
+	}
+}
+
+/* At no moment do frames for the address go to both or to none, and groups to the VF meanwhile. */
+TEST(frames_are_diverted)
+{
+	const struct igb_vf p = policy(mac_a, 0);
+
+	setup(7);
+	CHECK_EQ(igb_vf_give(&hw, 2, &p), 0);
+	igb_vf_open(&hw, 2);
+	CHECK_EQ(pools_of(mac_a), 1 << 2);
+	CHECK(R(IGB_VMOLR(2)) & IGB_VMOLR_BAM);
+	CHECK_EQ(igb_vf_divert(&hw, 2, true, true), 0);
+	CHECK_EQ(pools_of(mac_a), 1 << 7);
+	hw.vf[2].all_multi = true;
+	igb_vf_update(&hw, 2); /* what its driver asks for meanwhile changes nothing */
+	CHECK_EQ(R(IGB_VMOLR(2)) & (IGB_VMOLR_BAM | IGB_VMOLR_ROMPE | IGB_VMOLR_MPME), 0);
+	CHECK(R(IGB_VMOLR(2)) & IGB_VMOLR_AUPE); /* or a frame in between would be lost */
+	CHECK_EQ(igb_vf_private(&hw, 2, mac_b, true), 0);
+	CHECK_EQ(pools_of(mac_b), 1 << 2);
+	CHECK_EQ(R(IGB_VFRE) >> 2 & 1, 1);
+	CHECK_EQ(igb_vf_private(&hw, 2, mac_b, false), 0);
+	CHECK_EQ(pools_of(mac_b), 0);
+	CHECK_EQ((R(IGB_VFRE) | R(IGB_VFTE)) >> 2 & 1, 0);
+	CHECK_EQ(igb_vf_divert(&hw, 2, false, true), 0);
+	CHECK_EQ(pools_of(mac_a), 1 << 2);
+	CHECK(R(IGB_VMOLR(2)) & IGB_VMOLR_BAM);
+	CHECK_EQ(igb_vf_divert(&hw, 2, true, false), 0);
+	CHECK_EQ(pools_of(mac_a), 1 << 2); /* another NIC is the uplink */
+	CHECK_EQ(m.torn_filters, 0);
+}
+
+UNIT_MAIN({ "heads_are_probed", heads_are_probed },
+	  { "frames_are_diverted", frames_are_diverted },
+	  { "reset", reset }, { "start", start }, { "address_filters", address_filters },
 	  { "vlan_filters", vlan_filters }, { "give_and_take", give_and_take },
 	  { "no_filter_left", no_filter_left }, { "clean", clean },
 	  { "resets_of_a_vf", resets_of_a_vf })

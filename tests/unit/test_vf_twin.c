@@ -426,7 +426,34 @@ TEST(foreign_state_reaches_no_foreign_memory)
 	CHECK(!vf_twin_work(&t) && receive(sent, 100) == NET_DROP_LINK);
 }
 
-UNIT_MAIN({ "registers", registers },
+TEST(waits_at_the_beginning_of_the_ring)
+{
+	static const u8 f[100];
+
+	start();
+	CHECK(vf_twin_at_start(&t));
+	for (u32 i = 0; i < VFD_SLOTS - 2; i++) {
+		vfd_put_frame(&d, VFD_TX_BUF, 60, 0, 0, 0);
+		vfd_kick(&d);
+	}
+	CHECK(!vf_twin_at_start(&t));
+	t.hold = true;
+	for (u32 i = 0; i < 4; i++)
+		vfd_put_frame(&d, VFD_TX_BUF, 60, 0, 0, 0);
+	vfd_kick(&d);
+	CHECK_EQ(sent_frames, VFD_SLOTS);
+	CHECK(vf_twin_at_start(&t));
+	CHECK_EQ(receive(f, sizeof(f)), NET_OK);
+	CHECK(!vf_twin_at_start(&t));
+	t.hold = false;
+	vfd_kick(&d);
+	CHECK_EQ(sent_frames, VFD_SLOTS + 2);
+	vf_twin_stop_queues(&t);
+	CHECK(vf_twin_at_start(&t));
+}
+
+UNIT_MAIN({ "waits_at_the_beginning_of_the_ring", waits_at_the_beginning_of_the_ring },
+	  { "registers", registers },
 	  { "sends_frames_whole_and_in_order", sends_frames_whole_and_in_order },
 	  { "waits_for_the_end_of_a_frame", waits_for_the_end_of_a_frame },
 	  { "heads_are_written_back", heads_are_written_back }, { "offloads", offloads },

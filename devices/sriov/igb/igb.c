@@ -110,7 +110,8 @@ static void serve_other(struct igb *g)
 	u32 cause, mbps;
 
 	spin_lock(&g->lock);
-	cause = reg_rd(g, IGB_ICR); /* cleared by reading */
+	cause = reg_rd(g, IGB_ICR);
+	reg_wr(g, IGB_ICR, cause); /* where reading does not clear it */
 	if (cause != ~0u && (cause & IGB_ICR_VMMB))
 		(void)igb_ack_events(&g->hw);
 	mbps = igb_link_mbps(&g->hw);

@@ -158,9 +158,11 @@ static void send_frames(struct igb *g, u8 n, u32 count)
 	memcpy(f.head + 6, g->hw.mac, 6);
 	f.head[12] = DEVICE_TYPE >> 8;
 	f.head[13] = DEVICE_TYPE & 0xff;
+	(void)net_lock();
 	while (count--) /* one that finds no room is missed below */
 		(void)nic.ops->send(nic.ctx, &f);
 	nic.ops->flush(nic.ctx);
+	net_unlock();
 }
 
 static int advance(volatile u8 *regs, const u32 *ring, u32 to, struct igb *g, u8 n)

@@ -54,6 +54,9 @@ void igb_failback(const struct igb *g);
  */
 int MUST_CHECK igb_guest_head(struct vm *vm, u8 index, const char *how);
 
+/** igb_guest_hook() - its changes stop for 20 ms at this point, 0: nowhere. For tests. Control. */
+void igb_guest_hook(struct vm *vm, u8 index, u8 point);
+
 /** igb_switch_poll() - changes that waited. Softirq of the NICs, boot CPU. */
 void igb_switch_poll(void);
 

@@ -32,6 +32,7 @@ struct igb_guest {
 	/* Of changes; control. */
 	struct igb_switch_stat last;
 	enum igb_head head; /* asked for, for a test */
+	u8 hook;	    /* where it stops for a moment, for a test */
 	struct igb *next;   /* waits for VF next_n of it until the rings are at their beginning */
 	u8 next_n;
 	struct timer next_timer;

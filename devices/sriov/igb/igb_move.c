@@ -33,7 +33,7 @@ static int aside(struct vm *vm, u32 *held_us, char *why, size_t why_size)
 	for (u8 i = 0; i < CONFIG_NETS; i++) {
 		const struct igb_guest *v = igb_guest_of(vm, i);
 
-		if (!v || !v->a || !v->g)
+		if (!v || !v->a || (!v->g && !v->next))
 			continue;
 		rc = igb_guest_twin(vm, i, text, sizeof(text));
 		if (rc) {

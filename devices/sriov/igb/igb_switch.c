@@ -21,6 +21,7 @@
 #define EICS	 0x1520u
 #define EIMS	 0x1524u
 #define QUEUE_ON BIT(25)
+#define HOOK_US	 20000u
 
 /* Registers of page 1 that a VF has as the twin has them. */
 static const struct {
@@ -55,6 +56,13 @@ static void copy_learned(struct igb_vf *to, const struct igb_vf *from)
 	to->max_frame = from->max_frame;
 	to->hashes = from->hashes;
 	memcpy(to->hash, from->hash, sizeof(to->hash));
+}
+
+/* Where a test lets things happen: to the twin 1 to 5, to hardware 6 to 9. */
+static void hook(const struct igb_guest *v, u8 point)
+{
+	if (v->hook == point)
+		delay_us(HOOK_US);
 }
 
 static volatile u8 *vf_bar(const struct igb *g, u8 n)
@@ -152,6 +160,7 @@ static void take_over(struct igb_guest *v, struct igb *g, volatile u8 *bar)
 	v->twin.tx[VF_DCTL] = mmio_read32(bar + IGB_VF_TX + 4 * VF_DCTL);
 	if (stop_hardware(g, bar))
 		log_err("nic %s: VF %u did not stop, it is cut off", g->name, v->n);
+	hook(v, 3);
 	read_state(v, bar);
 	copy_learned(&v->soft.vf[0], &g->hw.vf[v->n]);
 	igb_vf0_freeze_stats(&v->page);
@@ -191,10 +200,13 @@ static int direct_to_twin(struct igb_guest *v, char *why, size_t size)
 	if (rc)
 		return rc;
 	assign_close(v->a);
-	/* Group frames that the VF has got already do not go to the twin, its own from here on do. */
+	/* Group frames that the VF has got do not go to the twin, its own from here on do. */
+	hook(v, 1);
 	v->last.frames = serve();
 	divert(g, v->n, true);
+	hook(v, 2);
 	take_over(v, g, bar);
+	hook(v, 4);
 	(void)net_lock();
 	if (igb_twin_add_port(v))
 		log_err("vm %s: net%u: no port at the switch", v->vm->name, v->net);
@@ -204,6 +216,7 @@ static int direct_to_twin(struct igb_guest *v, char *why, size_t size)
 	igb_twin_recheck(v);
 	vm_let_go(v->vm);
 	v->last.stopped_us = (u32)((time_ns() - stood) / 1000);
+	hook(v, 5);
 	igb_twin_listen(v);
 	igb_guest_take(g, v->n);
 	assign_cut(v->a, &g->slot[v->n].left);
@@ -212,7 +225,7 @@ static int direct_to_twin(struct igb_guest *v, char *why, size_t size)
 
 /* ---- to hardware -------------------------------------------------------------------------- */
 
-/* All registers but the tail; placed: base and head are what they should be. False: they are not. */
+/* All registers but the tail; placed: base and head are right. False: the head is not. */
 static bool write_ring(const u32 *ring, volatile u8 *regs, bool placed)
 {
 	u32 i = 0;
@@ -324,6 +337,7 @@ static int hand_over(struct igb_guest *v, struct igb *g, u8 n, const struct move
 	/* The driver may have asked for more, or reset it, since prepare(). */
 	copy_learned(&g->hw.vf[n], &v->soft.vf[0]);
 	wait_sent(nics_uplink());
+	hook(v, 7);
 	if (m->how == IGB_HEAD_WRAP && !vf_twin_at_start(&v->twin))
 		rc = -EBUSY; /* it went on until it was held */
 	else
@@ -334,7 +348,9 @@ static int hand_over(struct igb_guest *v, struct igb *g, u8 n, const struct move
 		set_owner(v, NULL, 0);
 		return rc;
 	}
+	hook(v, 8);
 	divert(g, n, false);
+	hook(v, 9);
 	v->last.frames += serve(); /* what came until then: be_send() knows */
 	igb_twin_stop(v);
 	assign_open(v->a);
@@ -392,6 +408,7 @@ static int end_direct(struct igb_guest *v, struct igb *g, u8 n, const struct mov
 	u64 stood;
 	int rc;
 
+	hook(v, 6);
 	if (m->how != IGB_HEAD_WRAP)
 		(void)serve();
 	stood = time_ns();
@@ -516,6 +533,14 @@ int igb_guest_head(struct vm *vm, u8 index, const char *how)
 		return v ? -EINVAL : -ENOENT;
 	v->head = (enum igb_head)i;
 	return 0;
+}
+
+void igb_guest_hook(struct vm *vm, u8 index, u8 point)
+{
+	struct igb_guest *v = igb_guest_of(vm, index);
+
+	if (v)
+		v->hook = point;
 }
 
 struct igb_switch_stat igb_guest_switched(const struct vm *vm, u8 index)

@@ -141,6 +141,7 @@ static enum net_drop be_send(void *ctx, const struct frame *f)
 	if (mac_is_group(f->head))
 		return NET_OK;
 	again = *f;
+	again.owner = NULL; /* copied */
 	again.vlan = v->soft.vf[0].vlan;
 	nic = igb_netbe(v->g);
 	return nic.ops->send(nic.ctx, &again);

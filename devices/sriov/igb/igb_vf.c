@@ -29,7 +29,9 @@ static void write_vmolr(struct igb_hw *hw, u8 n)
 		w |= IGB_VMOLR_ROMPE;
 	if (v->all_multi)
 		w |= IGB_VMOLR_ROMPE | IGB_VMOLR_MPME;
-	igb_wr(hw, IGB_VMOLR(n), v->used && !v->diverted ? (u32)w : (u32)IGB_VMOLR_STRCRC);
+	if (v->diverted) /* its own are decided by the address filter alone */
+		w &= ~(IGB_VMOLR_BAM | IGB_VMOLR_ROMPE | IGB_VMOLR_MPME);
+	igb_wr(hw, IGB_VMOLR(n), v->used ? (u32)w : (u32)IGB_VMOLR_STRCRC);
 }
 
 /*
