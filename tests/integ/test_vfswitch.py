@@ -36,6 +36,17 @@ class Stream(Peer):
     def frame(self, op, number=0, argument=0, to=GUEST):
         return to + self.mac + struct.pack("<HIHH", 0xb588, number, op, argument) + bytes(60)
 
+    def send(self, frame):
+        """The emulator may be slow to take it."""
+        while not self.ends:
+            try:
+                self.sock.sendto(frame, self.far)
+                return
+            except TimeoutError:
+                continue
+            except OSError:         # it is gone
+                return
+
     def run(self):
         heard = time.monotonic()
         while not self.ends:
