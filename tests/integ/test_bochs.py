@@ -138,8 +138,7 @@ def linux_pair_on_vmx(t):
     assert after["back"] > before["back"], (before, after)
     assert not after["differ"] and not after["broken"] and not after["twice"], after
     assert not inside["wrong"] and not inside["backward"], inside
-    for i in (1, 2):
-        guests.on(m, i, "killall moveload", timeout=60)
+    guests.on(m, 1, "killall moveload", timeout=60)     # the other's ends without its peer
     both_ways(m)
     for i in (1, 2):
         guests.on(m, i, "sh /tests/check-dmesg.sh")
