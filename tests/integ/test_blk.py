@@ -17,7 +17,14 @@ RECORDS = 12
 NVME = "nvme pci=01:00.0 ns=1"
 
 
-def machine(t, *sections, iommu="intel-iommu,intremap=on"):
+CONTROLLER = ("-device", "nvme,serial=one,drive=d0,bus=rp0")
+WITH_VFS = ("-device", "nvme-subsys,id=s0",
+            "-device", "nvme,serial=one,subsys=s0,bus=rp0,"
+                       "sriov_max_vfs=2,sriov_vq_flexible=4,sriov_vi_flexible=2",
+            "-device", "nvme-ns,drive=d0,nsid=1,shared=on")
+
+
+def machine(t, *sections, iommu="intel-iommu,intremap=on", controller=CONTROLLER):
     """A host with an NVMe controller and boot modules for disks: an empty one and a file."""
     directory = t.dir / "m"
     directory.mkdir(parents=True, exist_ok=True)
@@ -31,8 +38,7 @@ def machine(t, *sections, iommu="intel-iommu,intremap=on"):
                  "initrd.img": paths.GUEST / "initrd-disk.img",
                  "empty.img": t.dir / "empty.img", "file.img": t.dir / "file.img"},
         devices=("-device", "pcie-root-port,id=rp0,chassis=1,slot=1",
-                 "-drive", "if=none,id=d0,format=raw,file=nvme.img",
-                 "-device", "nvme,serial=one,drive=d0,bus=rp0"))
+                 "-drive", "if=none,id=d0,format=raw,file=nvme.img", *controller))
 
 
 def section(name, *disks, cpus=2, memory="160M"):
@@ -121,3 +127,19 @@ def owners(t):
     assert ask(m, "head -n 1 /dev/vda").strip() == "mine"
     assert ask(m, "head -c 4 /dev/vdb | od -An -tx4").strip() == "00000000"
     guests.check_clean(m)
+
+
+@test(timeout=600, needs=NEEDS, cores=2)
+def vf(t):
+    """A disk on an NVMe VF that the host drives, through a power cut."""
+    m = machine(t, section("g1", "nvme pci=01:00.1 ns=1"), controller=WITH_VFS)
+    guests.wait_console(m, timeout=60)
+    guests.attach(m, "g1")
+    guests.shell(m)
+    assert ask(m, "grep -h . /sys/block/vda/serial").strip() == "nvme 01:00.1 n1"
+    cut(m, ("vda",))
+    rows = figures(m, "g1")
+    assert rows["disk0"]["errors"] == "0" and int(rows["disk0"]["writes"]) > 0, rows
+    guests.leave(m)
+    faults = [r for r in m.ctl.request("iommu") if r.get("type")]
+    assert not faults, faults

@@ -29,12 +29,15 @@ struct nvme_pf;
 struct nvme_vf {
 	struct nvme_pf *pf;
 	struct vm *vm; /* NULL: free */
+	bool host;     /* drives it, for good */
 	u16 n, id;
 	bool lost; /* it did not go off line: nobody gets it any more */
 };
 
+/* Also a VF that the host drives, without VFs of its own. */
 struct nvme_pf {
 	const struct pci_func *func;
+	struct pci_func vf_func;
 	volatile u8 *regs;
 	struct spinlock lock; /* admin queue */
 	struct nvme_admin admin;
@@ -125,9 +128,11 @@ int nvme_vf_add(struct vm *vm, u16 bdf, char *why, size_t why_size)
 		fmt_snprintf(why, why_size, "no such function");
 		return -ENOENT;
 	}
-	if (v->vm || v->lost) {
-		fmt_snprintf(why, why_size,
-			     v->vm ? "another VM has it" : "it does not go off line");
+	if (v->vm || v->host || v->lost) {
+		fmt_snprintf(why, why_size, "%s",
+			     v->vm     ? "another VM has it"
+			     : v->host ? "the host has it, for a disk"
+				       : "it does not go off line");
 		return -EBUSY;
 	}
 	rc = bring_online(v, why, why_size);
@@ -265,17 +270,68 @@ static void start(const struct pci_func *f, bool vfs, bool disks)
 			 PCI_BUS(f->bdf), PCI_DEV(f->bdf), PCI_FN(f->bdf), p->vfs, p->vq, p->vi);
 }
 
+/* A VF becomes a controller of the host's. */
+static int host_vf(struct nvme_vf *v, char *why, size_t why_size)
+{
+	const struct assign_vf vf = { v->pf->func, &v->pf->sriov, v->n };
+	struct assign_info info;
+	struct nvme_pf *p;
+	int rc;
+
+	if (v->vm || v->lost)
+		return -EBUSY;
+	p = count < PFS_MAX ? kalloc(hv_owner(), sizeof(*p)) : NULL;
+	if (!p)
+		return -ENOMEM;
+	rc = bring_online(v, why, why_size);
+	if (!rc)
+		rc = assign_info_vf(pci_cfg_host(), &vf, &info, why, why_size);
+	if (rc) {
+		kfree(hv_owner(), p, sizeof(*p));
+		return rc;
+	}
+	p->vf_func = (struct pci_func){ .bdf = info.bdf,
+					.vendor = info.vendor,
+					.device = info.device,
+					.cap_msix = info.caps.msix };
+	memcpy(p->vf_func.bar, info.bar, sizeof(info.bar));
+	p->func = &p->vf_func;
+	spin_init(&p->lock, LOCK_PF, "nvme vf");
+	rc = start_admin(p);
+	if (rc) {
+		abandon(p);
+		return rc;
+	}
+	v->host = true;
+	pfs[count++] = p;
+	return 0;
+}
+
+static struct nvme_pf *controller(u16 bdf)
+{
+	for (u32 i = 0; i < count; i++)
+		if (pfs[i]->func->bdf == bdf)
+			return pfs[i];
+	return NULL;
+}
+
 int nvme_pf_host(u16 bdf, struct nvme_host *out)
 {
-	for (u32 i = 0; i < count; i++) {
-		struct nvme_pf *p = pfs[i];
+	struct nvme_pf *p = controller(bdf);
+	struct nvme_vf *v = p ? NULL : find(bdf);
+	char why[160] = "";
+	int rc = v ? host_vf(v, why, sizeof(why)) : 0;
 
-		if (p->func->bdf != bdf)
-			continue;
-		*out = (struct nvme_host){ p->func, &p->admin, &p->lock, p->block };
-		return 0;
+	if (rc) {
+		log_err("nvme %02x:%02x.%u: not for disks: %s %s", PCI_BUS(bdf), PCI_DEV(bdf),
+			PCI_FN(bdf), err_name(rc), why);
+		return rc;
 	}
-	return -ENOENT;
+	p = controller(bdf);
+	if (!p)
+		return -ENOENT;
+	*out = (struct nvme_host){ p->func, &p->admin, &p->lock, p->block };
+	return 0;
 }
 
 /* Does the configuration name f as the controller of a disk? */
@@ -289,6 +345,14 @@ static bool wanted_disk(const struct config *c, const struct pci_func *f)
 				return true;
 		}
 	}
+	return false;
+}
+
+static bool is_vf(const struct sriov *s, u16 bdf)
+{
+	for (u16 n = 0; n < s->total; n++)
+		if (sriov_vf_bdf(s, n) == bdf && !pci_lookup(bdf))
+			return true;
 	return false;
 }
 
@@ -307,12 +371,13 @@ static bool wanted(const struct config *c, const struct pci_func *f)
 			const char *name = c->vm[v].pci[i];
 			u16 bdf;
 
-			if (!value_pci((struct slice){ name, strlen(name) }, &bdf))
-				continue;
-			for (u16 n = 0; n < s.total; n++)
-				if (sriov_vf_bdf(&s, n) == bdf && !pci_lookup(bdf))
-					return true;
+			if (value_pci((struct slice){ name, strlen(name) }, &bdf) && is_vf(&s, bdf))
+				return true;
 		}
+		for (u32 i = 0; i < CONFIG_DISKS; i++)
+			if (c->vm[v].disk[i].kind == CONFIG_DISK_NVME &&
+			    is_vf(&s, c->vm[v].disk[i].pci))
+				return true;
 	}
 	return false;
 }

@@ -25,7 +25,10 @@ struct nvme_host {
 
 #define NVME_HOST_FREE 0x10000u /* offset in the block from which on nothing else is */
 
-/** nvme_pf_host() - the controller at an address. -ENOENT: none runs there. */
+/**
+ * nvme_pf_host() - the controller at an address; a VF of one becomes the host's for good. Returns
+ * 0; -ENOENT (none runs there), -EBUSY (a VF that a VM has), errors of its start, logged. Control.
+ */
 int MUST_CHECK nvme_pf_host(u16 bdf, struct nvme_host *out);
 
 /**
