@@ -109,3 +109,8 @@ struct igb *nics_uplink(void)
 {
 	return uplink;
 }
+
+void nics_set_uplink(struct igb *g)
+{
+	uplink = g;
+}

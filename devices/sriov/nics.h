@@ -18,7 +18,9 @@ u32 nics_init(const struct config *c);
 struct igb *nics_find(const char *name);
 struct igb *nics_at(u32 index);
 
-/** nics_uplink() - the first one marked as uplink, NULL: none. */
+/** nics_uplink() - the first one marked as uplink, or the one that steps in; NULL: none. */
 struct igb *nics_uplink(void);
+/** nics_set_uplink() - from now on it is that one. Locks: the switch's. */
+void nics_set_uplink(struct igb *g);
 
 #endif

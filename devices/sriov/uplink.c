@@ -10,6 +10,7 @@
 #include "devices/sriov/nics.h"
 #include "guest/vm/vm.h"
 #include "iommu/iommu.h"
+#include "kernel/base/bits.h"
 #include "kernel/base/err.h"
 #include "kernel/base/fmt.h"
 #include "kernel/base/str.h"
@@ -19,6 +20,7 @@
 #define ETHERNET_MTU 1500u
 
 static u32 port;
+static struct igb *home; /* the NIC that the configuration says, once it is in use */
 static u8 pool_of[VM_MAX][CONFIG_NETS]; /* by VM and interface; 0: none */
 
 /* ---- from the NIC: softirq, no lock held ----------------------------------------------- */
@@ -65,6 +67,8 @@ static void link(void *ctx, u32 mbps)
 		vswitch_drain(sw); /* what waits there would wait for long */
 	net_unlock();
 }
+
+static const struct igb_client client = { NULL, rx_begin, rx, rx_end, pools, link };
 
 /* ---- memory that it reads ---------------------------------------------------------------- */
 
@@ -162,7 +166,7 @@ static bool open_pool(struct vm *vm, u32 i)
 	return true;
 }
 
-static void close_pool(struct vm *vm, u32 i)
+static void close_pool(struct vm *vm, u32 i, bool give_back)
 {
 	u8 *pool = &pool_of[vm->index][i];
 	struct virtio_net *n = pc_net_nic(vm, i);
@@ -170,7 +174,7 @@ static void close_pool(struct vm *vm, u32 i)
 	if (!*pool)
 		return;
 	(void)net_lock();
-	virtio_net_hw_end(n, false);
+	virtio_net_hw_end(n, give_back);
 	n->hw.withdraw = NULL;
 	igb_pool_end(nics_uplink(), *pool);
 	net_unlock();
@@ -210,7 +214,7 @@ static void destroy(struct vm *vm)
 		if (n->kind != CONFIG_NET_PV)
 			continue;
 		uplink_team(n, false);
-		close_pool(vm, i);
+		close_pool(vm, i, false);
 		if (has_address(n->mac, vm)) /* it has moved into that VM */
 			listen(vm, i);
 		else
@@ -259,9 +263,93 @@ static void allow_vlans(struct igb *g, const struct config *c)
 	}
 }
 
+/* ---- another NIC steps in -------------------------------------------------------------- */
+
+static struct igb *best(void)
+{
+	struct igb *now = nics_uplink(), *g;
+
+	if (igb_trusted(home))
+		return home;
+	for (u32 i = 0; !now->mbps && (g = nics_at(i)) != NULL; i++)
+		if (g->backup && igb_trusted(g))
+			return g;
+	return now;
+}
+
+/* What is received for others than itself. */
+static void listen_there(struct igb *from, struct igb *to)
+{
+	u8 own = (u8)BIT(from->hw.pf_pool);
+	bool all = true;
+
+	for (u32 i = 0; i < IGB_RARS; i++) {
+		const struct igb_rar r = from->hw.rar[i];
+
+		if (!(r.pools & own) || memcmp(r.mac, from->hw.mac, 6) == 0)
+			continue;
+		all = !igb_mac_add(to, r.mac) && all;
+		igb_mac_remove(from, r.mac);
+	}
+	for (u32 i = 0; i < IGB_VLVFS; i++)
+		if (from->hw.vlvf[i].pools & own)
+			all = !igb_vlan_listen(to, from->hw.vlvf[i].vid) && all;
+	if (!all)
+		log_warn("nic %s: it has too few filters for all guests and VLANs", to->name);
+}
+
+/* Interfaces with a pool of their own: taken from all, or each gets one at the NIC that it is now. */
+static void move_pools(bool has[VM_MAX][CONFIG_NETS], bool open)
+{
+	for (u32 i = 0; i < VM_MAX; i++) {
+		for (u32 k = 0; vm_at(i) && k < CONFIG_NETS; k++) {
+			if (!open) {
+				has[i][k] = pool_of[i][k] != 0;
+				close_pool(vm_at(i), k, true);
+			} else if (has[i][k] && !open_pool(vm_at(i), k)) {
+				listen(vm_at(i), k);
+			}
+		}
+	}
+}
+
+/* Switches on the way are to learn where everybody is. */
+static void show_all(void)
+{
+	struct vswitch *sw = net_lock();
+
+	for (u32 i = 0; i < VSWITCH_PORTS; i++)
+		if (sw->port[i].used && !sw->port[i].cfg.open && !sw->port[i].away)
+			vswitch_show(sw, i, net_now());
+	net_unlock();
+}
+
+void uplink_choose(void)
+{
+	struct igb *from = nics_uplink(), *to = home ? best() : from;
+	bool pool[VM_MAX][CONFIG_NETS];
+	struct vswitch *sw;
+
+	if (to == from)
+		return;
+	log_warn("nic %s: the uplink from now on, not %s", to->name, from->name);
+	move_pools(pool, false);
+	sw = net_lock();
+	vswitch_drain(sw);
+	from->client = (struct igb_client){ NULL };
+	sw->port[port].be = igb_netbe(to);
+	fmt_snprintf(sw->port[port].name, VSWITCH_NAME_LEN, "uplink.%s", to->name);
+	nics_set_uplink(to);
+	to->client = client;
+	vswitch_set_up(sw, port, to->mbps != 0);
+	net_unlock();
+	listen_there(from, to);
+	move_pools(pool, true);
+	show_all();
+}
+
 void uplink_init(const struct config *c)
 {
-	static const struct igb_client client = { NULL, rx_begin, rx, rx_end, pools, link };
 	static const struct pc_part part = { build, destroy };
 	char name[VSWITCH_NAME_LEN];
 	const struct vswitch_config cfg = { .name = name, .open = true, .trunk = true,
@@ -287,4 +375,5 @@ void uplink_init(const struct config *c)
 	allow_vlans(g, c);
 	pc_register_part(&part);
 	g->client = client;
+	home = g;
 }

@@ -21,6 +21,12 @@ void uplink_memory_init(void);
 void uplink_init(const struct config *c);
 
 /**
+ * uplink_choose() - a link came or went: the NIC that is meant to be the uplink is it while its link
+ * can be trusted, else one that is marked as backup and has a link. Softirq, no lock held.
+ */
+void uplink_choose(void);
+
+/**
  * uplink_team() - net is a VF whose driver begins or ceases to receive: if there is a standby with
  * its address the switch and the uplink's filters lead to the one that receives. Locks: vm->lock,
  * or its vCPUs are parked.

@@ -71,6 +71,7 @@ struct config_nic {
 	u8 bus, dev, fn;
 	u8 vfs;
 	bool uplink;
+	bool backup;   /* the uplink while that has no link */
 	bool failover; /* its VFs go on in software while it has no link */
 };
 

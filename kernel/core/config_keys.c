@@ -135,11 +135,18 @@ static const char *set_nic_pci(struct config_parser *p, u32 key, struct slice v)
 	return NULL;
 }
 
+static const char *set_nic_uplink(struct config_parser *p, u32 key, struct slice v)
+{
+	(void)key;
+	p->nic->backup = slice_is(v, "backup");
+	return p->nic->backup || value_bool(v, &p->nic->uplink) ? NULL : "yes, no or backup";
+}
+
 const struct config_key config_nic_keys[] = {
 	[NIC_MATCH] = { "match", .set = set_nic_match },
 	[NIC_PCI] = { "pci", .set = set_nic_pci },
 	{ "vfs", .plain = PLAIN(struct config_nic, vfs, PLAIN_NUMBER, 0, MAX_VFS, "0 to 63") },
-	{ "uplink", .plain = PLAIN(struct config_nic, uplink, PLAIN_BOOL) },
+	{ "uplink", .set = set_nic_uplink },
 	{ "failover", .plain = PLAIN(struct config_nic, failover, PLAIN_BOOL) },
 };
 const u32 config_nic_nkeys = ARRAY_SIZE(config_nic_keys);

@@ -6,8 +6,8 @@ from lib.guests import on
 from lib.registry import test
 from test_vf import NEEDS, OUTSIDE, at, carrier, machine, ping, refused, section, up
 
-NICS = ("[nic lan0]\npci = 01:00.0\nvfs = 2\n"
-        "[nic lan1]\npci = 02:00.0\nvfs = 1\nuplink = yes\n")
+NICS = ("[nic lan0]\npci = 01:00.0\nvfs = 2\nuplink = yes\n"
+        "[nic lan1]\npci = 02:00.0\nvfs = 1\nuplink = backup\n")
 DEVICES = [word for i in (0, 1) for word in (
     "-device", f"pcie-root-port,id=rp{i},chassis={i + 1},slot={i + 1}",
     "-netdev", f"hubport,hubid=1,id=n{i}",
@@ -47,10 +47,12 @@ def link_fails(t):
             assert (row["wants"], row["why"]) == ("lan0", "no link"), row
             ping(m, 1, OUTSIDE)
             ping(m, 2, 1)
+            ping(m, 2, OUTSIDE)
             m.qmp.monitor("set_link nic0 on")
             at(m, "g1", "lan0")
             ping(m, 1, OUTSIDE)
             ping(m, 2, 1)
+            ping(m, 2, OUTSIDE)
         assert lost(m, 1, "/tmp/out") <= 15
         links = on(m, 1, "dmesg | grep -c 'igbvf.*Link is'")
         assert re.search(r"^1\s*$", links, re.M), links

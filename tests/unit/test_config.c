@@ -239,8 +239,10 @@ TEST(nic_keys)
 	one_error("[nic a]\npci = 1:0.0\nvfs = 64\n", "3: [nic a] vfs: '64' must be 0 to 63");
 	CHECK_EQ(parse("[nic a]\npci = 1:0.0\nfailover = no\n"), 0);
 	CHECK(!conf.nic[0].failover);
+	CHECK_EQ(parse("[nic a]\npci = 1:0.0\nuplink = backup\n"), 0);
+	CHECK(conf.nic[0].backup && !conf.nic[0].uplink);
 	one_error("[nic a]\npci = 1:0.0\nuplink = maybe\n",
-		  "3: [nic a] uplink: 'maybe' must be yes or no");
+		  "3: [nic a] uplink: 'maybe' must be yes, no or backup");
 	one_error("[nic a]\npci = 1:0.0\n[nic a]\npci = 2:0.0\n",
 		  "3: [nic a]: there is a section of this name already; the section is ignored");
 	one_error("[nic a]\npci = 1:0.0\n[nic b]\npci = 01:00.0\n",

@@ -6,6 +6,7 @@
 
 #include "arch/x86/io.h"
 #include "devices/sriov/igb/igb_guest.h"
+#include "devices/sriov/uplink.h"
 #include "kernel/base/atomic.h"
 #include "kernel/base/bits.h"
 #include "kernel/base/err.h"
@@ -121,6 +122,7 @@ static void serve_other(struct igb *g)
 		return;
 	g->mbps = mbps;
 	g->ticks = 0;
+	uplink_choose();
 	if (!mbps && reg_rd(g, IGB_STATUS) == ~0u)
 		log_err("nic %s: it does not answer any more", g->name);
 	else if (!mbps)
@@ -129,6 +131,11 @@ static void serve_other(struct igb *g)
 	log_info("nic %s: link %s%u Mbit/s", g->name, mbps ? "up, " : "down, ", mbps);
 	if (g->client.link)
 		g->client.link(g->client.ctx, mbps);
+}
+
+bool igb_trusted(const struct igb *g)
+{
+	return g->mbps && g->ticks >= RETURN_TICKS;
 }
 
 static void watch_due(void *ctx)
@@ -141,8 +148,10 @@ static void watch_due(void *ctx)
 
 static void watch(struct igb *g)
 {
-	if (g->mbps && g->ticks < RETURN_TICKS && ++g->ticks == RETURN_TICKS)
+	if (g->mbps && g->ticks < RETURN_TICKS && ++g->ticks == RETURN_TICKS) {
+		uplink_choose();
 		igb_failback(g);
+	}
 	if (timer_arm(&g->watch, tsc_read() + ns_to_tsc(WATCH_NS)))
 		log_warn("nic %s: it is not looked after any more", g->name);
 }
@@ -468,6 +477,7 @@ int igb_start_nic(struct igb *g, const struct pci_func *f, const struct config_n
 	spin_init(&g->lock, LOCK_PF, "igb");
 	g->func = f;
 	g->failover = cfg->failover;
+	g->backup = cfg->backup;
 	if (cfg->vfs > wanted)
 		log_warn("nic %s: %u VFs asked for, the device has %u", cfg->name, cfg->vfs,
 			 wanted);

@@ -59,7 +59,7 @@ struct igb {
 	struct sriov sriov;
 	struct host_irq irqs;
 	u8 vfs;
-	bool failover;
+	bool failover, backup;
 	enum igb_head head; /* how rings are taken over; control */
 	u8 vector[IGB_VECTORS]; /* of the host, 0: none */
 	/* Filters and VFs. Rank LOCK_PF. */
@@ -93,6 +93,9 @@ bool igb_matches(const struct pci_func *f);
  */
 int MUST_CHECK igb_start_nic(struct igb *g, const struct pci_func *f, const struct config_nic *cfg,
 			     char *why, size_t why_size);
+
+/** igb_trusted() - it has a link, and had it for some time. Boot CPU. */
+bool igb_trusted(const struct igb *g);
 
 /** igb_poll() - serve what the NIC has; the softirq's work. True: there is more. */
 bool igb_poll(struct igb *g);
