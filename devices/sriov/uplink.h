@@ -21,8 +21,8 @@ void uplink_memory_init(void);
 void uplink_init(const struct config *c);
 
 /**
- * uplink_choose() - a link came or went: the NIC that is meant to be the uplink is it while its link
- * can be trusted, else one that is marked as backup and has a link. Softirq, no lock held.
+ * uplink_choose() - a link came or went: the NIC that is meant to be the uplink is it while its
+ * link can be trusted, else one that is marked as backup and has a link. Softirq, no lock held.
  */
 void uplink_choose(void);
 
