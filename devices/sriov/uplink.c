@@ -327,7 +327,7 @@ static void show_all(void)
 void uplink_choose(void)
 {
 	struct igb *from = nics_uplink(), *to = home ? best() : from;
-	bool pool[VM_MAX][CONFIG_NETS];
+	bool pool[VM_MAX][CONFIG_NETS] = { { false } };
 	struct vswitch *sw;
 
 	if (to == from)
