@@ -298,7 +298,7 @@ static void listen_there(struct igb *from, struct igb *to)
 		log_warn("nic %s: it has too few filters for all guests and VLANs", to->name);
 }
 
-/* Interfaces with a pool of their own: taken from all, or each gets one at the NIC that it is now. */
+/* Interfaces with a pool of their own: taken from all, or each gets one at the uplink of now. */
 static void move_pools(bool has[VM_MAX][CONFIG_NETS], bool open)
 {
 	for (u32 i = 0; i < VM_MAX; i++) {
