@@ -241,6 +241,8 @@ TEST(rings_and_interrupts)
 	CHECK(trap_wait(VEC, 1, 500));
 	CHECK_EQ(tx_ring[3] >> 32 & 1, 1);
 	CHECK_EQ(rd(VF_TX + HEAD), 2);
+	if (boot_option("twin", 0)) /* at the host's switch: nothing comes back */
+		return;
 	CHECK(trap_wait(VEC + 1, 1, 500));
 	CHECK_EQ(rx_ring[2 * slot + 1] & 3, 3);
 	CHECK_EQ(rx_ring[2 * slot + 1] >> 32 & 0xffff, FRAME);
@@ -481,7 +483,7 @@ TEST(leave_it_dirty)
 		wr(VF_EITR + 4 * i, 0x5a8);
 	wr(VF_IVAR, 0x83828180);
 	wr(VF_EIMS, 7);
-	CHECK_EQ(rd(VF_RX + BAL), 0x5a5a5a40);
+	CHECK_EQ(rd(VF_RX + BAL) & ~0x7fu, 0x5a5a5a00);
 	if (!boot_option("running", 0))
 		return;
 	wr(VF_RX + DCTL, ENABLE);

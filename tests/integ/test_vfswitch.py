@@ -8,9 +8,10 @@ import threading
 import time
 
 from lib import guests
+from lib.ctl import CtlError
 from lib.registry import test
 from lib.stream import TIME_SCALE
-from test_vf import MAC, NIC, NIC_DEVICES, ROOT_BUS, Peer
+from test_vf import MAC, NIC, NIC_DEVICES, ROOT_BUS, Peer, bare_section
 
 NEEDS = ("godwit.elf", "guest-kernels/vf_echo.elf")
 ECHO, REPORT, REOPEN, FLR, HALF_MAIL, END_MAIL, STALL = range(7)
@@ -253,6 +254,51 @@ def heads(t):
         r = s.report()
         assert not (s.lost or s.twice or r["lost"] or r["twice"]), (s.lost, s.twice, r)
         assert not re.search(r"iommu: 01:", m.com1.text)
+
+
+@test(timeout=240, needs=("godwit.elf", "guest-kernels/dev_vf.elf", "guest-kernels/bystander.elf"),
+      cores=2)
+def hostile(t):
+    """The hostile driver of vf.hostile_driver at a twin, with frames coming in; then at a VF that
+    becomes its twin and hardware again meanwhile, which may be refused. A bystander stays whole."""
+    s = Stream(t.dir / "m")
+    try:
+        m = t.machine(config=guests.host_config(
+            NIC, bare_section("twin", 1, "hostile=1 twin=1").replace("nic=lan0", "twin=yes"),
+            bare_section("both", 2, "hostile=1 twin=1"),
+            bare_section("bystander", 0, kernel="bystander", net=False)),
+            modules=guests.bare_kernels("dev_vf", "bystander"), devices=NIC_DEVICES)
+        guests.wait_console(m)
+        m.com1.expect(r"nic lan0: link up", timeout=30)
+        m.ctl.request("vm start bystander")
+        ends = threading.Event()
+
+        def noise():
+            while not ends.is_set():
+                for to in (GUEST, GUEST[:5] + b"\2", b"\xff" * 6):
+                    s.send(s.frame(ECHO, 1, to=to))
+                time.sleep(0.002)
+
+        thread = threading.Thread(target=noise, daemon=True)
+        thread.start()
+        guests.run_bare(m, "twin", timeout=60)
+        m.ctl.request("vm start both")
+        said = {"done": 0}
+        while guests.state_of(m, "both") == "running":
+            for request in ("vf twin both net0", "vf direct both net0",
+                            "vf twin both net0", "vf direct both net0 head=dummy"):
+                try:
+                    m.ctl.request(request, timeout=60)
+                    said["done"] += 1
+                except CtlError as e:
+                    said[e.code] = said.get(e.code, 0) + 1
+        ends.set()
+        thread.join()
+        print(said)
+        assert said["done"] >= 4, said
+        guests.check_bystander(m)
+    finally:
+        s.close()
 
 
 def meanwhile(m, s, does, rounds=8):
