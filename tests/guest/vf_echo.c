@@ -203,7 +203,8 @@ static void report(struct message *m)
 {
 	const u32 words[12] = { highest, lost_now, twice, late, resets, bad_mail,
 				rd(VF_STATS), rd(VF_STATS + 4), rd(VF_RX + HEAD),
-				rd(VF_TX + HEAD), rd(VF_EIMS), trap_counted(VEC + 1) };
+				rd(VF_TX + HEAD), rd(VF_EIMS),
+				trap_counted(VEC) + trap_counted(VEC + 1) };
 
 	memcpy(m->word, words, sizeof(words));
 }
