@@ -317,6 +317,12 @@ TEST(frames_are_diverted)
 	CHECK(R(IGB_VMOLR(2)) & IGB_VMOLR_BAM);
 	CHECK_EQ(igb_vf_divert(&hw, 2, true, false), 0);
 	CHECK_EQ(pools_of(mac_a), 1 << 2); /* another NIC is the uplink */
+	CHECK_EQ(igb_vf_divert(&hw, 2, false, false), 0);
+	CHECK_EQ(igb_vf_divert(&hw, 2, true, true), 0);
+	igb_rar_remove(&hw, mac_a, 7); /* it became the uplink meanwhile */
+	CHECK_EQ(pools_of(mac_a), 0);
+	CHECK_EQ(igb_vf_divert(&hw, 2, false, false), 0);
+	CHECK_EQ(pools_of(mac_a), 1 << 2);
 	CHECK_EQ(m.torn_filters, 0);
 }
 

@@ -116,8 +116,8 @@ void igb_vlan_remove(struct igb_hw *hw, u16 vid, u8 pool);
 int MUST_CHECK igb_vf_give(struct igb_hw *hw, u8 n, const struct igb_vf *policy);
 /**
  * igb_vf_divert() - group frames do not reach VF n, and (uplink) those for its address go to the
- * physical function's queue; off: it gets both again. One write each: none comes to both. -ENOENT:
- * neither has the address.
+ * physical function's queue; off: it gets both again. One write each: none comes to both. -ENOENT,
+ * -ENOSPC: no filter has the address.
  */
 int MUST_CHECK igb_vf_divert(struct igb_hw *hw, u8 n, bool on, bool uplink);
 

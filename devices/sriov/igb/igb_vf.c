@@ -166,9 +166,11 @@ int igb_vf_divert(struct igb_hw *hw, u8 n, bool on, bool uplink)
 
 	v->diverted = on;
 	write_vmolr(hw, n);
-	if (!uplink)
-		return 0;
-	return igb_rar_move(hw, v->mac, on ? n : hw->pf_pool, on ? hw->pf_pool : n);
+	if (on)
+		return uplink ? igb_rar_move(hw, v->mac, n, hw->pf_pool) : 0;
+	if (igb_rar_move(hw, v->mac, hw->pf_pool, n)) /* not, or no more, the uplink's */
+		return igb_rar_add(hw, v->mac, n);
+	return 0;
 }
 
 void igb_vf_take(struct igb_hw *hw, u8 n)

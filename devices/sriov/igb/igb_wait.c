@@ -101,6 +101,6 @@ void igb_switch_poll(void)
 				try_start(v);
 		}
 	}
-	if (nics_uplink())
-		nics_uplink()->rx_waits = false;
+	for (u32 i = 0; nics_at(i); i++)
+		nics_at(i)->rx_waits = false;
 }
