@@ -16,12 +16,14 @@
 enum courier_frame {
 	COURIER_OPEN = 1,   /* "HOST:PORT": connect (from the hypervisor), connected (to it) */
 	COURIER_DATA = 2,   /* at most COURIER_DATA_MAX bytes */
-	COURIER_GRANT = 3,  /* u32: as many bytes of data more */
+	COURIER_GRANT = 3,  /* u32: as many bytes of data more; from the courier also u64: bytes
+			       that went onto the network for the data so far */
 	COURIER_CLOSE = 4,  /* nothing goes either way any more; text: why, empty: in order */
 };
 
 #define COURIER_WINDOW	 65536u
 #define COURIER_DATA_MAX 16384u
+#define COURIER_GRANT_MAX 12u
 #define COURIER_TEXT_MAX 96u
 
 #endif

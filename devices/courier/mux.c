@@ -198,7 +198,7 @@ static void begin(struct courier_mux *m)
 		       (!c || n <= COURIER_WINDOW - c->owed - (c->head - c->tail));
 		break;
 	case COURIER_GRANT:
-		good = n == 4;
+		good = n == 4 || n == COURIER_GRANT_MAX;
 		break;
 	case COURIER_OPEN:
 		good = n <= COURIER_TEXT_MAX && !c && (get_le16(m->head + 2) & 1);
@@ -278,6 +278,8 @@ static void finish(struct courier_mux *m)
 			return;
 		}
 		c->credit += more;
+		if (m->len == COURIER_GRANT_MAX)
+			c->ch.wire = get_le64((const u8 *)m->text + 4);
 		break;
 	case COURIER_CLOSE:
 		c->open = false;

@@ -44,6 +44,8 @@ struct mig_channel {
 	void *wake_ctx;
 	/* NULL, or the carrier's words on how it ended. */
 	const char *why;
+	/* Bytes on the network for what was sent, as far as the carrier has said so. */
+	u64 wire;
 };
 
 /* Who makes channels to other hosts; registered once, by the carrier. */

@@ -104,6 +104,7 @@ static const struct ctl_column columns[] = {
 	{ "pages_zero", "zero", -8 },
 	{ "sent", "sent", -10 },
 	{ "received", "received", -10 },
+	{ "wire", "on wire", -10 },
 	{ "bytes_per_s", "bytes/s", -11 },
 	{ "downtime_us", "stop us", -9 },
 	{ "estimate_us", "est. us", -9 },
@@ -138,6 +139,7 @@ static void show_send(struct ctl_out *out, const struct mig_send *s)
 	ctl_cell_num(out, st->zero);
 	ctl_cell_num(out, s->sent + s->link.sent);
 	ctl_cell_num(out, s->received + s->link.received);
+	ctl_cell_num(out, s->wire + s->link.wire);
 	ctl_cell_num(out, s->verdict.bytes_per_s);
 	ctl_cell_num(out, stop / 1000);
 	ctl_cell_num(out, s->verdict.downtime_ns / 1000);
@@ -162,7 +164,7 @@ static void show_recv(struct ctl_out *out, const struct mig_recv *r)
 		ctl_cell_num(out, 0); /* the source counts passes and pages */
 	ctl_cell_num(out, r->link.sent);
 	ctl_cell_num(out, r->link.received);
-	for (u32 i = 0; i < 3; i++)
+	for (u32 i = 0; i < 4; i++)
 		ctl_cell_num(out, 0);
 	ctl_cell_num(out, (time_ns() - r->began) / 1000000);
 	for (u32 i = 0; i < 3; i++)

@@ -114,6 +114,7 @@ int mig_link_push(struct mig_link *l)
 			return n;
 		l->out_at += (u32)n;
 		l->sent += (u32)n;
+		l->wire = l->ch->wire;
 		l->moved = time_ns();
 	}
 	l->out_at = l->out_len = 0;

@@ -55,6 +55,7 @@ struct mig_link {
 	u8 *in_buf, *out;
 	u32 out_at, out_len;	/* of out: what is yet to be sent */
 	u64 sent, received;	/* bytes */
+	u64 wire;		/* of the channel, when something was last sent */
 	u64 moved;		/* ns, when a byte last went either way */
 };
 

@@ -49,7 +49,7 @@ struct mig_send {
 	u64 asked, rtt, ahead;
 	u32 asks;
 	u64 not_before; /* ns: rate limit; the next try to get an answer */
-	u64 sent, received; /* by links that are closed */
+	u64 sent, received, wire; /* by links that are closed */
 	char why[MIG_WHY];
 };
 

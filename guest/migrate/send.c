@@ -22,8 +22,9 @@ static void hang_up(struct mig_send *s)
 {
 	s->sent += s->link.sent;
 	s->received += s->link.received;
+	s->wire += s->link.wire;
 	mig_link_close(&s->link);
-	s->link.sent = s->link.received = 0;
+	s->link.sent = s->link.received = s->link.wire = 0;
 }
 
 static void over(struct mig_send *s, u32 phase)

@@ -97,9 +97,14 @@ static int run_mem(struct ctl_out *out, const struct ctl_args *args)
 {
 	bool balanced = frames_audit();
 	struct pool_stats s;
+	u64 fail = ~0ull;
 	u32 n;
+	int rc = ctl_opt_u64(out, "fail", 0, ~0ull - 1, &fail);
 
 	(void)args;
+	if (rc)
+		return rc;
+	fail = frames_fail(fail == ~0ull ? NULL : &fail);
 	frames_stats(&s);
 	ctl_bytes(out, "total", s.total);
 	ctl_bytes(out, "free", s.free);
@@ -108,6 +113,7 @@ static int run_mem(struct ctl_out *out, const struct ctl_args *args)
 	ctl_bytes(out, "ignored", s.ignored);
 	ctl_bytes(out, "largest_run", s.largest_run);
 	ctl_text(out, "balanced", "%s", balanced ? "yes" : "no");
+	ctl_num(out, "fail_in", fail);
 	n = owner_list(accounts, ACCOUNTS_SHOWN);
 	ctl_table(out, "account", account_columns, ARRAY_SIZE(account_columns));
 	for (u32 i = 0; i < n; i++) {
@@ -230,7 +236,8 @@ static int run_log(struct ctl_out *out, const struct ctl_args *args)
 static const struct ctl_verb verbs[] = {
 	{ "version", NULL, "", "the hypervisor's version", NULL, 0, 0, CTL_ARG_NONE, run_version },
 	{ "host", NULL, "", "the machine and its processors", NULL, 0, 0, CTL_ARG_NONE, run_host },
-	{ "mem", NULL, "", "memory: pool and accounts", NULL, 0, 0, CTL_ARG_NONE, run_mem },
+	{ "mem", NULL, "[fail=N]", "memory: pool and accounts", "fail", 0, 0, CTL_ARG_NONE,
+	  run_mem },
 	{ "irq", NULL, "", "interrupts and serial ports", NULL, 0, 0, CTL_ARG_NONE, run_irq },
 	{ "log", NULL, "[lines=N]", "the newest lines of the log", "lines", 0, 0, CTL_ARG_NONE,
 	  run_log },

@@ -18,6 +18,7 @@ static struct pool pool;
 static struct pool_owner hv;
 static struct slab slabs[POOL_OWNERS]; /* by owner id */
 static struct spinlock lock = SPINLOCK_INIT(LOCK_POOL, "pool");
+static u64 fail_in; /* allocations; 0: none fails on purpose */
 static bool ready;
 
 /* Frames for the first page tables: from early_next up to early_end. */
@@ -77,9 +78,29 @@ static int early_alloc(hpa_t *out)
 	return 0;
 }
 
-static int alloc_locked(struct pool_owner *o, u32 n, hpa_t *out)
+/* For tests: the allocation that is to fail is this one. */
+static bool starved(void)
 {
 	lock_assert_held(&lock);
+	return fail_in && !--fail_in;
+}
+
+u64 frames_fail(const u64 *n)
+{
+	u64 left;
+
+	spin_lock(&lock);
+	left = fail_in;
+	if (n)
+		fail_in = *n;
+	spin_unlock(&lock);
+	return left;
+}
+
+static int alloc_locked(struct pool_owner *o, u32 n, hpa_t *out)
+{
+	if (starved())
+		return -ENOMEM;
 	return pool_alloc_frames(&pool, o, n, out);
 }
 
@@ -124,7 +145,7 @@ int blocks_alloc(struct pool_owner *owner, u64 n, hpa_t *out)
 	int err;
 
 	spin_lock(&lock);
-	err = pool_alloc_blocks(&pool, owner, n, out);
+	err = starved() ? -ENOMEM : pool_alloc_blocks(&pool, owner, n, out);
 	spin_unlock(&lock);
 	return err;
 }
@@ -176,7 +197,7 @@ void *kalloc(struct pool_owner *owner, size_t bytes)
 		return NULL;
 	spin_lock(&lock);
 	if (bytes <= SLAB_MAX_OBJECT)
-		p = slab_alloc(&slabs[owner->id], &env, bytes);
+		p = starved() ? NULL : slab_alloc(&slabs[owner->id], &env, bytes);
 	else if (!alloc_locked(owner, frames_in(bytes), &pa))
 		p = phys_to_virt(pa);
 	spin_unlock(&lock);

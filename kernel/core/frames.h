@@ -53,6 +53,10 @@ u32 owner_list(struct pool_owner_info *out, u32 max);
 void frames_stats(struct pool_stats *out);
 bool frames_audit(void);
 
+/** frames_fail() - for tests: the *n-th allocation from now on fails, 0: none; NULL: as before.
+ * Returns how many were still to come before one would have, 0: it has, or none was to. */
+u64 frames_fail(const u64 *n);
+
 /**
  * frames_early() - before the pool: frame_alloc() hands out [start, end), which the boot map
  * reaches. frames_early_used() - end of what it has handed out, for good; reserve it from the pool.

@@ -35,7 +35,7 @@
 #include "kernel/init/smp.h"
 
 #define CONFIG_MODULE "godwit.conf"
-#define CPU_ON_LIMIT_MS 1000
+#define CPU_ON_LIMIT_MS 10000 /* emulated processors of a busy machine take their time */
 
 static const struct hvm_ops *const backends[] = { &svm_ops, &vmx_ops };
 static const struct hvm_ops *backend; /* NULL: this machine runs no guests */

@@ -264,6 +264,52 @@ def replayed(t):
         assert log.count("vm talk: came here") == 1 + inside and "move here failed" not in log, log
 
 
+# ---- compression ---------------------------------------------------------------------------------
+
+def no_block(port, key):
+    """One who has the key agrees to compress and then sends what is no block: hung up on."""
+    peer = subprocess.Popen(
+        ["openssl", "s_client", "-quiet", "-tls1_2", "-connect", f"127.0.0.1:{port}", "-alpn",
+         "godwit-lz4", "-cipher", psk.CIPHER.decode(), "-psk_identity", "godwit", "-psk", key],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    peer.stdin.write(b"\xff\x3f\x00\x10" + bytes(100))
+    peer.stdin.flush()
+    peer.stdout.read()
+    peer.kill()
+    peer.wait()
+
+
+@test(timeout=300, needs=NEEDS + ("guest-kernels/writer.elf",), cores=2)
+def compressed(t):
+    """What can be compressed is, when both ends may; else it goes as it is. The guest's pages differ in
+    a few bytes each."""
+    t.dir.mkdir(parents=True, exist_ok=True)
+    key = "5a" * 32
+    (t.dir / "key").write_text(key + "\n")
+    ports = [free_port() for _ in range(3)]
+    machines = []
+    for i, port in enumerate(ports):
+        courier = courier_section("10.0.0.1") + ("cmdline = compress=no\n" if i == 2 else "")
+        machines.append(t.machine(
+            config=guests.host_config(courier, "" if i else WRITER), memory=256,
+            modules={"psk.hex": t.dir / "key", "courier.elf": paths.BUILD / "courier.elf",
+                     "writer.elf": paths.BUILD / "guest-kernels/writer.elf"},
+            devices=outside(port, MIG_PORT)))
+    for m in machines:
+        guests.wait_console(m, timeout=60)
+        lab.wait_network(m, time.monotonic() + 60)
+    check_writer(machines[0], 1)
+    for here, there, shrinks in ((0, 1, True), (1, 2, False)):
+        row = lab.move(machines[here], "w", f"10.0.0.254:{ports[there]}")
+        print({k: row[k] for k in ("phase", "sent", "wire", "total_ms", "reason")})
+        sent, wire = int(row["sent"]), int(row["wire"])
+        assert row["phase"] == "done" and wire, row
+        assert wire < sent / 2 if shrinks else sent - 65536 <= wire <= sent, row
+        check_writer(machines[there], 2 + here)
+    no_block(ports[0], key)
+    machines[0].com1.expect("a channel ended: what came is no compressed block", timeout=30)
+
+
 WRITER = ("[vm w]\nmemory = 32M\ncpus = 2\nkernel = writer.elf\nautostart = yes\n")
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Live migration from a host to itself: guests go on, whatever happens on the way."""
+import itertools
 import re
 import time
 
@@ -293,6 +294,41 @@ def at_each_step(m, check):
         alone(m, "paused")
         m.ctl.request("vm resume t")
         m.ctl.request("vm pause t")
+    m.ctl.request("vm resume t")
+    check_ticks(m)
+
+
+def starve(m, n):
+    """From here on the n-th allocation of this host fails; how many were to come before the last one."""
+    return int(m.ctl.request(f"mem fail={n}")["fail_in"])
+
+
+@test(timeout=300, needs=BARE)
+def no_memory_at_any_step(t):
+    """Each allocation of a move, on either side, fails in turn, until one needs fewer than there are."""
+    m = bare_host(t)
+    move(m, "t")
+    before = accounts(m)
+    ends = []
+    m.ctl.request("vm pause t")
+    for n in itertools.count(1):
+        starve(m, n)
+        try:
+            m.ctl.request("migrate t local")
+            row = wait(m, "t")
+            ends.append(row["reason"] or row["phase"])
+        except CtlError as exc:
+            assert exc.code == "ENOMEM", exc
+            ends.append(exc.text)
+        left = starve(m, 0)
+        settled(m, before)
+        alone(m, "paused")
+        m.ctl.request("vm resume t")
+        m.ctl.request("vm pause t")
+        if left:
+            break
+    print(*(f"{ends.count(e)} times: {e}" for e in dict.fromkeys(ends)), sep="\n")
+    assert ends[-1] == "done" and len(ends) > 20, ends
     m.ctl.request("vm resume t")
     check_ticks(m)
 

@@ -158,13 +158,13 @@ TEST(opens_and_closes)
 /* The model: echoes what it gets as its own credit allows, grants what it has sent back. */
 struct model {
 	u8 held[COURIER_WINDOW];
-	u32 len, credit, owed;
+	u32 len, credit, owed, granted;
 };
 
 static void model_run(struct model *w, u16 channel)
 {
 	static u8 data[COURIER_DATA_MAX];
-	u8 b[4];
+	u8 b[COURIER_GRANT_MAX];
 	u32 n;
 	u16 id;
 
@@ -189,8 +189,10 @@ static void model_run(struct model *w, u16 channel)
 	w->credit -= n;
 	w->owed += n;
 	if (rnd(3) == 0) {
+		w->granted += w->owed;
 		put_le32(b, w->owed);
-		frame(COURIER_GRANT, channel, b, 4);
+		put_le64(b + 4, w->granted / 3); /* it compresses */
+		frame(COURIER_GRANT, channel, b, rnd(2) ? 4 : COURIER_GRANT_MAX);
 		w->owed = 0;
 	}
 }
@@ -225,6 +227,7 @@ TEST(echoes)
 		model_run(&w, 2);
 	}
 	CHECK(says == 0 && !m.broken);
+	CHECK(c->wire > got / 4 && c->wire <= got / 3 + sizeof(w.held));
 }
 
 TEST(rules)
@@ -238,6 +241,7 @@ TEST(rules)
 		{ 9, 2, 0 },
 		{ COURIER_DATA, 2, COURIER_DATA_MAX + 1 },
 		{ COURIER_GRANT, 2, 3 },
+		{ COURIER_GRANT, 2, COURIER_GRANT_MAX + 1 },
 		{ COURIER_GRANT, 2, 4 }, /* of 2 more than there can be */
 		{ COURIER_OPEN, 4, 0 },	 /* the hypervisor's numbers */
 		{ COURIER_OPEN, 1, COURIER_TEXT_MAX + 1 },

@@ -41,7 +41,8 @@ struct conn;
 
 enum conn_state { CONN_FREE, CONN_STARTS, CONN_UP, CONN_DOWN };
 
-void tls_init(const u8 *key, u32 len);
+/* compress: connections for moves may be compressed, if the other end agrees. */
+void tls_init(const u8 *key, u32 len, bool compress);
 /* tls_listen() - connections to TCP port; conn_next() lists those that are up. */
 void tls_listen(u16 port);
 struct conn *conn_connect(const char *host_port);
@@ -55,9 +56,27 @@ void **conn_user(struct conn *c);
 u32 conn_read(struct conn *c, void *buf, u32 n);
 u32 conn_room(struct conn *c);
 void conn_write(struct conn *c, const void *data, u32 n);
+/* conn_packed() - both ends agreed to compress. conn_fail() - c is down, for that reason. */
+bool conn_packed(const struct conn *c);
+void conn_fail(struct conn *c, const char *why);
 /* conn_close() - c is gone; what was written still goes out. */
 void conn_close(struct conn *c);
 bool tls_poll(void);
+
+/* pack.c: compressed blocks of a connection. */
+#define PACK_HEAD 4u
+#define PACK_MAX  16380u /* bytes that a block stands for; with its head one record of TLS */
+
+struct pack {
+	u32 have; /* bytes of a block that came, of buf */
+	u64 wire; /* bytes written */
+	u8 buf[PACK_HEAD + PACK_MAX];
+};
+
+/* pack_write() - bytes of data that were taken. pack_read() - a block when it has come and fits into
+ * room, 0: not now. */
+u32 pack_write(struct pack *p, struct conn *c, const u8 *data, u32 n);
+u32 pack_read(struct pack *p, struct conn *c, u8 *out, u32 room);
 
 /* ctl.c and mig.c: what the two ports are for. */
 void ctl_init(void);

@@ -111,6 +111,20 @@ static u32 read_key(const u8 *p, u32 len, u8 *key)
 	return n % 2 || n / 2 < KEY_MIN ? 0 : n / 2;
 }
 
+/* Option compress= of the command line. */
+static bool compressed(void)
+{
+	const char *word = boot_cmdline();
+
+	while (*word && strncmp(word, "compress=", 9))
+		word++;
+	if (!*word || !strncmp(word, "compress=lz4", 12))
+		return true;
+	if (strncmp(word, "compress=no", 11))
+		courier_die("compress= is lz4 or no");
+	return false;
+}
+
 static void set_up(void)
 {
 	static u8 key[KEY_MAX];
@@ -128,7 +142,7 @@ static void set_up(void)
 		courier_die("psk: the key must be 16 to 64 bytes in hexadecimal");
 	port_init();
 	net_init(string + 7);
-	tls_init(key, n);
+	tls_init(key, n, compressed());
 	ctl_init();
 	mig_init();
 }

@@ -17,6 +17,7 @@ static struct channel {
 	u16 id;
 	bool shut; /* by the hypervisor: ends when all has been sent */
 	u32 credit, owed, head, tail;
+	struct pack pack;
 	u8 ring[COURIER_WINDOW];
 } channels[CHANNELS];
 
@@ -65,6 +66,8 @@ static struct channel *begin(struct conn *conn, u16 id)
 		c->shut = false;
 		c->credit = COURIER_WINDOW;
 		c->owed = c->head = c->tail = 0;
+		c->pack.have = 0;
+		c->pack.wire = 0;
 		*conn_user(conn) = c;
 		return c;
 	}
@@ -157,16 +160,23 @@ static bool send(struct channel *c)
 {
 	u32 at = c->tail % COURIER_WINDOW;
 	u32 n = (u32)min_u64(c->head - c->tail, COURIER_WINDOW - at);
-	u8 more[4];
+	u8 more[COURIER_GRANT_MAX];
 
-	n = (u32)min_u64(n, conn_room(c->conn));
+	if (conn_packed(c->conn)) {
+		n = pack_write(&c->pack, c->conn, c->ring + at, n);
+	} else {
+		n = (u32)min_u64(n, conn_room(c->conn));
+		if (n)
+			conn_write(c->conn, c->ring + at, n);
+		c->pack.wire += n;
+	}
 	if (!n)
 		return false;
-	conn_write(c->conn, c->ring + at, n);
 	c->tail += n;
 	c->owed += n;
 	put_le32(more, c->owed);
-	if (c->owed >= COURIER_WINDOW / 4 && put(COURIER_GRANT, c->id, more, 4))
+	put_le64(more + 4, c->pack.wire);
+	if (c->owed >= COURIER_WINDOW / 4 && put(COURIER_GRANT, c->id, more, sizeof(more)))
 		c->owed = 0;
 	return true;
 }
@@ -177,7 +187,9 @@ static bool receive(struct channel *c)
 	u32 room = port_room(PORT_MIG), n = (u32)min_u64(c->credit, sizeof(buf));
 
 	n = room > COURIER_HEAD ? (u32)min_u64(n, room - COURIER_HEAD) : 0;
-	n = n ? conn_read(c->conn, buf, n) : 0;
+	n = !n		      ? 0 :
+	    conn_packed(c->conn) ? pack_read(&c->pack, c->conn, buf, n) :
+				   conn_read(c->conn, buf, n);
 	if (!n)
 		return false;
 	c->credit -= n;

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# The courier: bare guest image with lwIP and mbedTLS from the distribution's source packages.
+# The courier: bare guest image with lwIP, mbedTLS and LZ4 from the distribution's source packages.
 
 COURIER    := $(B)/courier
 CO_LWIP    := $(addprefix lwip/src/core/,def.c inet_chksum.c init.c ip.c mem.c memp.c netif.c pbuf.c \
@@ -9,11 +9,12 @@ CO_TLS     := $(addprefix mbedtls/library/,bignum.c chacha20.c chachapoly.c ciph
 	      constant_time.c ecdh.c ecp.c ecp_curves.c entropy.c hmac_drbg.c md.c \
 	      memory_buffer_alloc.c platform.c platform_util.c poly1305.c sha256.c ssl_ciphersuites.c \
 	      ssl_cli.c ssl_msg.c ssl_srv.c ssl_tls.c)
+CO_LZ4     := lz4/lib/lz4.c
 CO_SRCS    := $(wildcard guest/image/courier/*.c)
-CO_THEIRS  := $(addprefix $(COURIER)/,$(CO_LWIP:.c=.o) $(CO_TLS:.c=.o))
+CO_THEIRS  := $(addprefix $(COURIER)/,$(CO_LWIP:.c=.o) $(CO_TLS:.c=.o) $(CO_LZ4:.c=.o))
 CO_OBJS    := $(CO_SRCS:%.c=$(COURIER)/%.o) $(CO_THEIRS)
 CO_CFLAGS  := -Iguest/image/courier/port -isystem $(B)/courier-src/lwip/src/include \
-	      -isystem $(B)/courier-src/mbedtls/include \
+	      -isystem $(B)/courier-src/mbedtls/include -isystem $(B)/courier-src/lz4/lib \
 	      -DMBEDTLS_CONFIG_FILE='"mbedtls_config.h"' -ffunction-sections -fdata-sections
 
 $(B)/courier-src/fetched: tools/courier-src | setup
@@ -22,6 +23,11 @@ $(B)/courier-src/fetched: tools/courier-src | setup
 $(COURIER)/%.o: %.c $(B)/courier-src/fetched
 	@mkdir -p $(@D)
 	@$(CC) $(filter-out -Wundef,$(GK_CFLAGS)) $(CO_CFLAGS) -c $< -o $@
+
+$(COURIER)/$(CO_LZ4:.c=.o): CO_CFLAGS += -include lz4_port.h
+
+# Compilers leave out of their lists what a library's header includes, as theirs do our options.
+$(CO_OBJS): $(wildcard guest/image/courier/port/*.h guest/image/courier/port/*/*.h)
 
 # Not ours: no warnings.
 $(CO_THEIRS): $(COURIER)/%.o: $(B)/courier-src/fetched

@@ -44,6 +44,10 @@ static mbedtls_ssl_config as_client, as_server;
 static mbedtls_entropy_context entropy;
 static mbedtls_hmac_drbg_context drbg;
 
+/* Names for ALPN (RFC 7301), what is wanted first. Who names none does not compress. */
+static const char packed_name[] = "godwit-lz4";
+static const char *protocols[] = { packed_name, "godwit", NULL };
+
 static const int suites[] = { MBEDTLS_TLS_ECDHE_PSK_WITH_CHACHA20_POLY1305_SHA256, 0 };
 
 /* ---- ends ------------------------------------------------------------------------------- */
@@ -263,6 +267,18 @@ void **conn_user(struct conn *c)
 	return &c->user;
 }
 
+bool conn_packed(const struct conn *c)
+{
+	const char *name = mbedtls_ssl_get_alpn_protocol(&c->ssl);
+
+	return name && strcmp(name, packed_name) == 0;
+}
+
+void conn_fail(struct conn *c, const char *why)
+{
+	down(c, why);
+}
+
 u32 conn_read(struct conn *c, void *buf, u32 n)
 {
 	int rc;
@@ -334,18 +350,19 @@ bool tls_poll(void)
 	return some;
 }
 
-static void configure(mbedtls_ssl_config *conf, int end, const u8 *key, u32 len)
+static void configure(mbedtls_ssl_config *conf, int end, const u8 *key, u32 len, bool compress)
 {
 	mbedtls_ssl_config_init(conf);
 	if (mbedtls_ssl_config_defaults(conf, end, MBEDTLS_SSL_TRANSPORT_STREAM,
 					MBEDTLS_SSL_PRESET_DEFAULT) ||
+	    mbedtls_ssl_conf_alpn_protocols(conf, protocols + !compress) ||
 	    mbedtls_ssl_conf_psk(conf, key, len, (const u8 *)IDENTITY, sizeof(IDENTITY) - 1))
 		courier_die("TLS cannot be set up");
 	mbedtls_ssl_conf_rng(conf, mbedtls_hmac_drbg_random, &drbg);
 	mbedtls_ssl_conf_ciphersuites(conf, suites);
 }
 
-void tls_init(const u8 *key, u32 len)
+void tls_init(const u8 *key, u32 len, bool compress)
 {
 	static u8 heap[1 << 20];
 
@@ -355,6 +372,6 @@ void tls_init(const u8 *key, u32 len)
 	if (mbedtls_hmac_drbg_seed(&drbg, mbedtls_md_info_from_type(MBEDTLS_MD_SHA256),
 				   mbedtls_entropy_func, &entropy, NULL, 0))
 		courier_die("no random numbers");
-	configure(&as_client, MBEDTLS_SSL_IS_CLIENT, key, len);
-	configure(&as_server, MBEDTLS_SSL_IS_SERVER, key, len);
+	configure(&as_client, MBEDTLS_SSL_IS_CLIENT, key, len, compress);
+	configure(&as_server, MBEDTLS_SSL_IS_SERVER, key, len, compress);
 }
