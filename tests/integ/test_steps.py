@@ -41,9 +41,9 @@ class Pair:
         self.lab.__enter__()
         self.lab.ready()
         self.host(A).ctl.request("vm pause t")
-        self.whole = self.go()          # both have all they ever need then
-        self.go(B)
         self.memory = [accounts(self.host(i)) for i in (A, B)]
+        self.whole = self.go()
+        self.check(B)
         return self
 
     def __exit__(self, *exc):
