@@ -73,8 +73,8 @@ struct pack {
 	u8 buf[PACK_HEAD + PACK_MAX];
 };
 
-/* pack_write() - bytes of data that were taken. pack_read() - a block when it has come and fits into
- * room, 0: not now. */
+/* pack_write() - bytes of data that were taken. pack_read() - a block when it has come and fits
+ * into room, 0: not now. */
 u32 pack_write(struct pack *p, struct conn *c, const u8 *data, u32 n);
 u32 pack_read(struct pack *p, struct conn *c, u8 *out, u32 room);
 
