@@ -21,6 +21,22 @@ def counters(text):
             re.findall(r"^/sys/kernel/debug/kvm/(\w+):(\d+)$", text, re.M)}
 
 
+def moved(text):
+    """What the last `info migrate` in TEXT says: {status, total_ms, downtime_ms, bytes, passes,
+    zero_pages, pages}; what it does not say is not in it."""
+    text = text[max(text.rfind("\nStatus:"), text.rfind("\nMigration status:"), 0):]
+    facts = {}
+    for key, name, scale in (("total time", "total_ms", 1), ("downtime", "downtime_ms", 1),
+                             ("transferred ram", "bytes", 1024), ("dirty sync count", "passes", 1),
+                             ("duplicate", "zero_pages", 1), ("normal", "pages", 1)):
+        found = re.search(rf"^{key}: (\d+)\b", text, re.M)
+        if found:
+            facts[name] = int(found.group(1)) * scale
+    found = re.search(r"^(?:Migration s|S)tatus:\s+(\w+)", text, re.M)
+    facts["status"] = found.group(1) if found else ""
+    return facts
+
+
 class KvmHost(Machine):
     """Use as a context manager, like every Machine."""
 
@@ -42,11 +58,17 @@ class KvmHost(Machine):
         return text
 
     def guest(self, name, options):
-        """Starts QEMU with its guest's serial port on pipes."""
+        """Starts QEMU with its guest's serial port on pipes, its monitor too."""
         for end in ("in", "out"):
-            self.run(f"mkfifo /tmp/{name}.{end}")
-        self.run(f"(tr -d '\\r' </tmp/{name}.out >/tmp/{name}.log &)")
-        self.run(f"({QEMU} -serial pipe:/tmp/{name} {options} >/tmp/{name}.err 2>&1 &)")
+            self.run(f"mkfifo /tmp/{name}.{end} /tmp/{name}.mon.{end}")
+        for log in (name, f"{name}.mon"):
+            self.run(f"(tr -d '\\r' </tmp/{log}.out >/tmp/{log}.log &)")
+        self.run(f"({QEMU} -serial pipe:/tmp/{name} -monitor pipe:/tmp/{name}.mon {options} "
+                 f">/tmp/{name}.err 2>&1 &)")
+
+    def linux(self, name, initrd, options, cmdline="", cpus=1, memory=128):
+        self.guest(name, f"-smp {cpus} -m {memory} -kernel /bin/vmlinuz-stock -initrd /bin/{initrd} "
+                         f"-append 'console=ttyS0 quiet {cmdline}' {options}")
 
     def bare(self, name, kernel, options="", cpus=1, memory=64, cmdline=""):
         self.guest(name, f"-smp {cpus} -m {memory} -kernel /bin/{kernel} -append '{cmdline}' {options}")
@@ -61,6 +83,11 @@ class KvmHost(Machine):
         """Until a line of the guest matches; all it has said."""
         self.run(POLL.format(f"grep -q '{pattern}' /tmp/{name}.log"), timeout=timeout)
         return self.said(name)
+
+    def monitor(self, name, command):
+        """A command of QEMU's monitor: all it has said so far."""
+        self.run(f"printf '{command}\\n' >/tmp/{name}.mon.in; sleep 1")
+        return self.said(f"{name}.mon")
 
     def counters(self):
         return counters(self.run("grep . /sys/kernel/debug/kvm/*"))
