@@ -192,6 +192,18 @@ def refusals(t):
 
 
 @test(timeout=60, needs=BARE)
+def disks(t):
+    """A VM with a disk stays, and is told so at once."""
+    (t.dir / "disk.img").write_bytes(bytes(1 << 20))
+    m = t.machine(config=guests.host_config(SECTION + "disk0 = module=disk.img\n"), memory=256,
+                  modules={"bystander.elf": paths.BUILD / "guest-kernels/bystander.elf",
+                           "disk.img": t.dir / "disk.img"})
+    guests.wait_console(m)
+    assert "disk" in refused(m, "migrate t local", "ENOTSUP")
+    alone(m)
+
+
+@test(timeout=60, needs=BARE)
 def no_memory(t):
     """The receiver has not enough: refused before a page moves."""
     m = t.machine(config=guests.host_config(SECTION.replace("16M", "256M")), smp=2, memory=512,
