@@ -59,7 +59,7 @@ def team_moves(t):
         ping(m, 1, OUTSIDE)
         assert sent(m) > 10
         for i, name in ((1, "out"), (2, "in")):
-            text = on(m, i, f"kill -INT $(pidof ping); sleep 1; tail -3 /tmp/{name}; "
+            text = on(m, i, f"kill -INT $(pidof ping); wait; tail -3 /tmp/{name}; "
                             f"grep -c DUP /tmp/{name}; true")
             print(name, text)
             pings, got = map(int, re.search(r"(\d+) packets tr\w+, (\d+) packets", text).groups())
