@@ -54,7 +54,7 @@ void assign_init(void);
 int MUST_CHECK assign_add(struct vm *vm, const struct assign_request *r, char *why,
 			  size_t why_size);
 
-/** assign_reset() - state: a struct assigned, to be as after a reset. Locks: vm->lock, or parked. */
+/** assign_reset() - state: a struct assigned, to be as after a reset. vm->lock, or all parked. */
 void assign_reset(void *state);
 
 /** assign_remove() - take it away: stopped, cleaned, detached, freed. All vCPUs parked. */
