@@ -157,7 +157,9 @@ static bool open_pool(struct vm *vm, u32 i)
 	const struct igb_pool_user user = { n, pool_buffer, pool_filled };
 	u8 *pool = &pool_of[vm->index][i];
 
-	if (!n || c->vlan || c->standby || igb_pool_open(nics_uplink(), c->mac, pool))
+	/* The courier gives no buffers of that kind; the physical function's ring is the longer. */
+	if (!n || c->vlan || c->standby || vm->config->courier ||
+	    igb_pool_open(nics_uplink(), c->mac, pool))
 		return false;
 	(void)net_lock();
 	n->hw = (struct virtio_net_hw){ pool, pool_withdraw, port, IGB_POOL_FRAME };

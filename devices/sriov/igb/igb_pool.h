@@ -10,7 +10,6 @@
 #include "devices/sriov/igb/igb_ring.h"
 
 #define IGB_POSTS      64u /* descriptors of a pool's ring */
-#define IGB_POSTS_OWN  8u  /* buffers of its own that are posted at least */
 #define IGB_POOL_BYTES (IGB_POSTS * (IGB_DESC_BYTES + IGB_BUF))
 /* Bytes that a given buffer has at least: no longer frame comes into the pool. */
 #define IGB_POOL_FRAME IGB_STD_FRAME

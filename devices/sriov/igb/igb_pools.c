@@ -27,7 +27,7 @@ void igb_pool_close(struct igb *g, const u8 *mac, u8 pool)
 	spin_unlock(&g->lock);
 }
 
-/* Buffers that the user gives, else some of its own. */
+/* Buffers that the user gives, and its own for the rest: a burst finds room in either case. */
 static void fill(struct igb *g, u8 pool)
 {
 	const struct igb_pool_user *u = &g->pool[pool].user;
@@ -37,8 +37,6 @@ static void fill(struct igb *g, u8 pool)
 	while (igb_posts_count(q) < IGB_POSTS - 1) {
 		u8 *p = u->buffer(u->ctx);
 
-		if (!p && igb_posts_count(q) >= IGB_POSTS_OWN)
-			break;
 		igb_posts_add(q, p ? virt_to_phys(p) : 0);
 	}
 	if (q->tail != tail)
