@@ -104,7 +104,7 @@ def value(m, request, key):
 
 def losses(m):
     """Drops by port; group addresses nobody listens to (IPv6 speaks to some) are none."""
-    return {name: re.sub(r"\brx_filter=\d+", "", p["drops"]) for name, p in ports(m).items()}
+    return {name: re.sub(r"\brx_filter=\d+|none", "", p["drops"]) for name, p in ports(m).items()}
 
 
 def rate_holds(m):
