@@ -26,7 +26,8 @@ struct mig_pass {
 	u64 ns;	     /* they took */
 	u64 left;    /* pages written during this pass, to be sent by the next one */
 	u64 before;  /* pages at its own begin */
-	u64 fixed_ns; /* of a stop, whatever is left: device state, answer of the receiver */
+	u64 fixed_ns; /* what stops to there cost besides pages, of late; 0: there was none */
+	u64 rtt_ns;   /* of a question to the receiver and its answer */
 };
 
 enum mig_step {

@@ -262,8 +262,8 @@ static int pass_over(struct mig_send *s)
 	s->pass.ns = now - s->pass.ns;
 	s->pass.bytes = s->link.sent - s->pass_sent;
 	s->pass.left = mig_pages_harvest(&s->pages);
-	/* Two questions must at least be answered: is all there, and has it been taken. */
-	s->pass.fixed_ns = max_u64(*fixed_ns(s), 2 * s->rtt);
+	s->pass.fixed_ns = *fixed_ns(s);
+	s->pass.rtt_ns = s->rtt;
 	s->verdict = mig_policy(&s->rq.limits, &s->pass, &s->slow);
 	s->vm->page_ns = s->verdict.page_ns;
 	if (s->verdict.step == MIG_STOP)

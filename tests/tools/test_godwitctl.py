@@ -271,11 +271,11 @@ class Requests(unittest.TestCase):
         self.assertEqual(json.loads(out)["vm"][0]["name"], "web")
 
 
-def moving(phase, number=1, sent=1 << 20, reason=""):
+def moving(phase, number=1, sent=1 << 20, reason="", estimate=11000):
     return ("table=move\n"
             f"row=move number={number} vm=web direction=out peer=10.0.0.2 phase={phase} passes=2 "
             f"pages_left=512 pages_sent=256 pages_zero=0 sent={sent} received=9 bytes_per_s=0 "
-            f"downtime_us=12345 estimate_us=11000 total_ms={sent >> 10} functions=2 functions_us=9 "
+            f"downtime_us=12345 estimate_us={estimate} total_ms={sent >> 10} functions=2 functions_us=9 "
             f"reason=\"{reason}\"\nok\n")
 
 
@@ -285,11 +285,12 @@ class Moves(unittest.TestCase):
             return (*run(["--socket", host.path, "--timeout", "5", *argv]), host.requests)
 
     def test_live(self):
-        states = [moving("copying"), moving("copying", sent=3 << 20), moving("done")]
+        states = [moving("copying", estimate=0), moving("copying", sent=3 << 20), moving("done")]
         code, out, err, _ = self.ask({"migrate web 10.0.0.2 downtime=9": "ok\n",
                                       "migrate-status web": lambda n: states[min(n - 1, 2)]},
                                      "migrate", "web", "10.0.0.2", "downtime=9", "--live")
         self.assertEqual((code, err), (0, ""))
+        self.assertRegex(out, "1 MiB sent, 2 VFs in software, 1.0 MiB/s, about 2 s\n")
         self.assertIn("copying, pass 2, 2 MiB left, 3 MiB sent, 2 VFs in software, 1.0 MiB/s, about 2 s; "
                       "would stand 11 ms", out)
         self.assertIn("web runs on 10.0.0.2: stood 12.3 ms (estimated 11.0), took 1.0 s, 2 passes, 1.0 MiB sent", out)

@@ -470,6 +470,31 @@ TEST(policy_idle)
 	CHECK_EQ(mig_policy(&limits, &p, &slow).step, MIG_CONTINUE);
 }
 
+TEST(policy_first_stop)
+{
+	/* 10 MB/s, 20 pages left: 8 ms, two answers of 2 ms, and what the stream holds. */
+	struct mig_pass p = { .pass = 3, .vcpus = 2, .bytes = 10000000, .ns = 1000000000,
+			      .left = 20, .before = 100, .rtt_ns = 2000000 };
+	u32 slow = 0;
+	struct mig_verdict v = mig_policy(&limits, &p, &slow);
+
+	CHECK_EQ(v.step, MIG_STOP);
+	CHECK(v.downtime_ns > 51000000 && v.downtime_ns < 52000000);
+	p.left = 40; /* half of what is allowed is for pages */
+	CHECK_EQ(mig_policy(&limits, &p, &slow).step, MIG_CONTINUE);
+	/* At 1 Gb/s that is little, and what was measured counts instead. */
+	p.left = 20;
+	p.bytes = 125000000;
+	v = mig_policy(&limits, &p, &slow);
+	CHECK(v.downtime_ns > 7500000 && v.downtime_ns < 8000000);
+	p.fixed_ns = 6000000;
+	v = mig_policy(&limits, &p, &slow);
+	CHECK(v.downtime_ns > 6500000 && v.downtime_ns < 7000000);
+	p.fixed_ns = 1000000; /* less than the answers take: no */
+	v = mig_policy(&limits, &p, &slow);
+	CHECK(v.downtime_ns > 4500000 && v.downtime_ns < 5000000);
+}
+
 /* A writer of 'rate' pages/s, a link of 25000 pages/s: passes until it stops; -1: aborts. */
 static int converge(u64 pages_per_s, u64 working_set, struct mig_limits l, u32 *slow)
 {
@@ -539,5 +564,5 @@ TEST(policy_extremes)
 
 UNIT_MAIN({ "first_pass", first_pass }, { "zero_again", zero_again },
 	  { "hostile_runs", hostile_runs }, { "no_write_is_lost", no_write_is_lost },
-	  { "policy_idle", policy_idle }, { "policy_writers", policy_writers },
-	  { "policy_extremes", policy_extremes })
+	  { "policy_idle", policy_idle }, { "policy_first_stop", policy_first_stop },
+	  { "policy_writers", policy_writers }, { "policy_extremes", policy_extremes })

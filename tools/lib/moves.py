@@ -38,8 +38,9 @@ class Progress:
         if int(row["functions"]):
             text += f", {row['functions']} VFs in software"
         if rate and row["phase"] == "copying":
-            text += (f", {rate / MIB:.1f} MiB/s, about {left / rate:.0f} s; "
-                     f"would stand {int(row['estimate_us']) / 1000:.0f} ms")
+            text += f", {rate / MIB:.1f} MiB/s, about {left / rate:.0f} s"
+            if int(row["estimate_us"]):     # none before the end of the first pass
+                text += f"; would stand {int(row['estimate_us']) / 1000:.0f} ms"
         if sys.stdout.isatty():
             print("\r" + text.ljust(self.width), end="", flush=True)
             self.width = len(text)

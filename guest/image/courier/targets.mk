@@ -40,6 +40,16 @@ $(B)/courier.elf: $(CO_OBJS) $(GK_LIB_O) guest/image/lib/guest.ld
 		-o $@64
 	@objcopy -O elf32-i386 --strip-debug $@64 $@
 
+# Its compression under the fuzzer, LZ4 too.
+FUZZ_LIBS_fuzz_pack := $(B)/fuzzobj/guest/image/courier/pack.o $(B)/fuzzobj/lz4.o
+$(B)/fuzz/fuzz_pack: $(FUZZ_LIBS_fuzz_pack)
+$(FUZZ_LIBS_fuzz_pack): $(B)/courier-src/fetched
+$(FUZZ_LIBS_fuzz_pack): FUZZ_CFLAGS += -Iguest/image/courier/port \
+	-isystem $(B)/courier-src/lz4/lib -include lz4_port.h
+$(B)/fuzzobj/lz4.o: guest/image/courier/targets.mk
+	@mkdir -p $(@D)
+	@$(CLANG) $(FUZZ_CFLAGS) -w -fsanitize=fuzzer-no-link -c $(B)/courier-src/$(CO_LZ4) -o $@
+
 .PHONY: courier
 courier: $(B)/courier.elf
 
