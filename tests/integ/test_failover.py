@@ -4,7 +4,7 @@ import re
 
 from lib.guests import on
 from lib.registry import test
-from test_vf import NEEDS, OUTSIDE, at, carrier, machine, ping, refused, section, up
+from test_vf import NEEDS, OUTSIDE, at, carrier, machine, move, ping, refused, section, up
 
 NICS = ("[nic lan0]\npci = 01:00.0\nvfs = 2\nuplink = yes\n"
         "[nic lan1]\npci = 02:00.0\nvfs = 1\nuplink = backup\n")
@@ -49,6 +49,8 @@ def link_fails(t):
         ping(m, 1, OUTSIDE)
         ping(m, 2, 1)
         ping(m, 2, OUTSIDE)
+        move(m, "g1")
+        assert at(m, "g1", "twin")["why"] == "no link"      # it waits, as the one that was here
         m.qmp.monitor("set_link nic0 on")
         at(m, "g1", "lan0")
         ping(m, 1, OUTSIDE)

@@ -44,15 +44,18 @@ void igb_failover(struct igb *g)
 	}
 }
 
-static void go_back(struct vm *vm, u8 net, const struct igb *g)
+void igb_go_home(struct vm *vm, u8 net, const struct igb *g)
 {
-	const struct igb_guest *v = igb_guest_of(vm, net);
+	struct igb_guest *v = igb_guest_of(vm, net);
 	const struct config_net *c = &vm->own_config.net[net];
+	const struct igb *home = nics_find(c->nic);
 	char why[WHY];
 
-	if (!v || v->g || !v->a || c->twin || strcmp(c->nic, g->name) != 0)
+	if (!v || v->g || !v->a || c->twin || (g && g != home))
 		return;
-	if (igb_guest_direct(vm, net, g->name, why, sizeof(why)))
+	if (home && !home->mbps && home->failover && other_way(home))
+		v->why = "no link"; /* igb_failback() when it has one */
+	else if (igb_guest_direct(vm, net, c->nic, why, sizeof(why)))
 		log_warn("vm %s: net%u stays in software: %s", vm->name, net, why);
 }
 
@@ -60,7 +63,7 @@ void igb_failback(const struct igb *g)
 {
 	for (u32 i = 0; i < VM_MAX; i++)
 		for (u8 n = 0; vm_at(i) && at_home(vm_at(i)) && n < CONFIG_NETS; n++)
-			go_back(vm_at(i), n, g);
+			igb_go_home(vm_at(i), n, g);
 }
 
 int igb_guest_replace(struct vm *vm, u8 index, const char *nic, char *why, size_t why_size)

@@ -101,6 +101,12 @@ void igb_twin_recheck(struct igb_guest *v);
 /** igb_move_init() - VFs get out of the way of their VM's moves. Once at boot. */
 void igb_move_init(void);
 
+/**
+ * igb_go_home() - a twin that its VM's configuration wants at a NIC (only g, if that is not NULL)
+ * goes there, if the NIC has link or is the only way; the log says why not. Control.
+ */
+void igb_go_home(struct vm *vm, u8 net, const struct igb *g);
+
 /** igb_guest_clean(), igb_guest_take() - a VF as hardware: stop, clear it; and its filters. */
 int MUST_CHECK igb_guest_clean(struct igb *g, u8 n);
 void igb_guest_take(struct igb *g, u8 n);

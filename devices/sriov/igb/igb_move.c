@@ -6,23 +6,13 @@
 #include "devices/sriov/igb/igb_guest_priv.h"
 #include "guest/migrate/migrate.h"
 #include "kernel/base/fmt.h"
-#include "kernel/core/log.h"
 
 #define WHY 160
 
 static void back(struct vm *vm)
 {
-	char why[WHY];
-
-	for (u8 i = 0; i < CONFIG_NETS; i++) {
-		const struct igb_guest *v = igb_guest_of(vm, i);
-		const struct config_net *net = &vm->own_config.net[i];
-
-		/* On a failure it is the twin, and 'vf direct' can try again. */
-		if (v && v->a && !v->g && !net->twin &&
-		    igb_guest_direct(vm, i, net->nic, why, sizeof(why)))
-			log_warn("vm %s: net%u stays in software: %s", vm->name, i, why);
-	}
+	for (u8 i = 0; i < CONFIG_NETS; i++)
+		igb_go_home(vm, i, NULL);
 }
 
 static int aside(struct vm *vm, u32 *held_us, char *why, size_t why_size)
