@@ -35,6 +35,7 @@ PURE_SRCS += devices/sriov/igb/igb_vf.c
 PURE_SRCS += devices/sriov/igb/igb_mbox.c
 PURE_SRCS += devices/sriov/igb/igb_vf0.c
 PURE_SRCS += devices/sriov/vf_twin.c
+PURE_SRCS += devices/sriov/vf_recover.c
 PURE_SRCS += devices/virtio/virtio_net.c
 PURE_SRCS += devices/virtio/virtio_net_ctl.c
 PURE_SRCS += devices/sriov/igb/igb_ring.c

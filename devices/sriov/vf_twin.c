@@ -78,6 +78,11 @@ static u64 base(const u32 *ring)
 	return (u64)ring[VF_BAH] << 32 | ring[VF_BAL];
 }
 
+bool vf_twin_desc(struct vf_twin *t, const u32 *ring, u32 i, u32 d[4])
+{
+	return copy(t, base(ring) + (u64)i * DESC, d, DESC, false);
+}
+
 /* Descriptors in the ring if it runs, else 0; its places are inside then. */
 static u32 entries(const struct vf_twin *t, const u32 *ring)
 {
@@ -257,6 +262,14 @@ static bool give_back(struct vf_twin *t, u32 from, u32 descs, u32 n)
 	if (told && (r[VF_WBAL] & 1))
 		publish(t, (u64)r[VF_WBAH] << 32 | (r[VF_WBAL] & ~3u), r[VF_HEAD]);
 	return told;
+}
+
+void vf_twin_drop(struct vf_twin *t, u32 from, u32 to)
+{
+	u32 n = t->tx[VF_LEN] / DESC;
+
+	(void)give_back(t, from, (to + n - from) % n, n);
+	t->tx[VF_TAIL] = to;
 }
 
 bool vf_twin_work(struct vf_twin *t)
@@ -447,20 +460,36 @@ static u32 reg_read(struct vf_twin *t, u32 off)
 	return value;
 }
 
+/* The driver wrote a place of a ring that was lost, or has stopped it. */
+static void find_again(struct vf_twin *t, const u32 *r)
+{
+	if (r == &t->rx[VF_HEAD] || r == &t->rx[VF_DCTL])
+		t->lost &= (u8)~VF_LOST_RX;
+	else if (r == &t->tx[VF_HEAD] || r == &t->tx[VF_DCTL])
+		t->lost &= (u8)~VF_LOST_TX;
+	else if (r == &t->rx[VF_TAIL] && (t->lost & VF_LOST_RX))
+		vf_twin_recover_tail(t, false);
+	else if (r == &t->tx[VF_TAIL] && (t->lost & VF_LOST_TX))
+		vf_twin_recover_tail(t, true);
+}
+
 static void reg_write(struct vf_twin *t, u32 off, u32 value)
 {
 	u32 mask, *r = find_plain(t, off, &mask);
 
-	if (r)
+	if (r) {
 		*r = value & mask;
-	else if (off == OFF_EICS)
+		if (t->lost)
+			find_again(t, r);
+	} else if (off == OFF_EICS) {
 		t->irq[VF_EICR] |= value & (u32)VECTORS;
-	else if (off == OFF_EIMS)
+	} else if (off == OFF_EIMS) {
 		t->irq[VF_EIMS] |= value & (u32)VECTORS;
-	else if (off == OFF_EIMC)
+	} else if (off == OFF_EIMC) {
 		t->irq[VF_EIMS] &= ~value;
-	else if (off == OFF_EICR)
+	} else if (off == OFF_EICR) {
 		t->irq[VF_EICR] &= ~value;
+	}
 	t->told &= t->irq[VF_EICR] & t->irq[VF_EIMS];
 }
 
@@ -488,6 +517,7 @@ void vf_twin_stop_queues(struct vf_twin *t)
 	t->rx[VF_DCTL] &= ~(u32)ENABLE;
 	t->tx[VF_DCTL] &= ~(u32)ENABLE;
 	t->open = false;
+	t->lost = 0;
 }
 
 void vf_twin_reset(struct vf_twin *t)
@@ -497,6 +527,7 @@ void vf_twin_reset(struct vf_twin *t)
 	memset(t->irq, 0, sizeof(t->irq));
 	memset(t->context, 0, sizeof(t->context));
 	t->told = 0;
+	t->lost = 0;
 	t->received = t->open = t->multicast = false;
 }
 

@@ -9,6 +9,7 @@
 
 #include "devices/net/netbe.h"
 #include "guest/vm/vdev.h"
+#include "kernel/base/bits.h"
 #include "kernel/base/compiler.h"
 #include "kernel/base/types.h"
 
@@ -50,6 +51,9 @@ struct vf_twin_env {
 	void (*send)(void *ctx, struct frame *f);
 };
 
+#define VF_LOST_RX BIT(0)
+#define VF_LOST_TX BIT(1)
+
 /* Counters by what page 0 shows. */
 struct vf_twin_count {
 	u32 rx_packets, tx_packets, rx_multicast;
@@ -65,6 +69,7 @@ struct vf_twin {
 	bool stopped;	/* nothing of the guest's is touched: paused, or hardware does it */
 	bool received;	/* since vf_twin_flush() */
 	bool hold;	/* sending waits when it comes to the ring's beginning */
+	u8 lost;	/* VF_LOST_*: that ring's places are not known until its driver rings */
 	u16 max_frame;	/* to receive, with CRC as the mailbox counts */
 	u32 told;	/* causes that the guest knows of */
 	struct vf_twin_count count;
@@ -101,6 +106,20 @@ bool vf_twin_at_start(const struct vf_twin *t);
 
 /** vf_twin_irqs() - vectors to raise now, a bit each; they count as raised. */
 u32 vf_twin_irqs(struct vf_twin *t);
+
+/**
+ * vf_twin_recover() - hardware that does not answer left the registers as they are here, but for the
+ * rings' places: these are found in the guest's memory. What was to be sent may have been: it is
+ * given back unsent. What cannot be found is 'lost'. vf_twin_recover_tail() - the driver has rung
+ * such a ring.
+ */
+void vf_twin_recover(struct vf_twin *t);
+void vf_twin_recover_tail(struct vf_twin *t, bool tx);
+
+/** vf_twin_desc() - descriptor i of a ring; false: it lies nowhere. */
+bool MUST_CHECK vf_twin_desc(struct vf_twin *t, const u32 *ring, u32 i, u32 d[4]);
+/** vf_twin_drop() - descriptors from 'from' to 'to' are the driver's again, as if sent. */
+void vf_twin_drop(struct vf_twin *t, u32 from, u32 to);
 
 /** vf_twin_resume() - the machine's state was loaded: -EINVAL, or it goes on. */
 int MUST_CHECK vf_twin_resume(struct vf_twin *t);
