@@ -248,6 +248,23 @@ class Machine:
             raise MachineError(f"emulator ended: {decode_status(self._proc.returncode)} "
                                f"{self.emulator_log()}")
 
+    def describe(self):
+        """For a test that failed: what the machine is at, from outside and from inside, in a file `state`."""
+        if self.qmp is None or not self.running():
+            return
+        with open(self.dir / "state", "w", encoding="utf-8") as out:
+            try:
+                for what in ("registers -a", *(f"lapic {i}" for i in range(self.spec.smp))):
+                    out.write(f"# {what}\n" + self.qmp.monitor(f"info {what}") + "\n")
+                guests = [r["name"] for r in self.ctl.request("vm list", timeout=5) if "name" in r]
+                for ask in ("vm list", "irq", "host", "stat", "net list", *(f"vm {verb} {name}" for verb in ("info", "dump")
+                            for name in guests), "log lines=60", "trace show last=400"):
+                    out.write(f"# {ask}\n")
+                    for record in self.ctl.request(ask, timeout=5):
+                        out.write(" ".join(f"{k}={v}" for k, v in record.items()) + "\n")
+            except (AssertionError, OSError, KeyError, ValueError) as exc:
+                out.write(f"no more: {exc}\n")
+
     def close(self):
         if self._proc is not None and self._proc.poll() is None:
             self._proc.terminate()

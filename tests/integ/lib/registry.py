@@ -53,6 +53,8 @@ class Context:
     def skip(self, why):
         raise Skip(why)
 
-    def close(self):
+    def close(self, failed=False):
         for machine in self._machines:
+            if failed:
+                machine.describe()
             machine.close()
