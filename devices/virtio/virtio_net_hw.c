@@ -21,7 +21,7 @@ static bool usable(const struct virtio_net *n)
 {
 	const struct virtq *q = &n->dev.vq[RX_QUEUE];
 
-	return n->hw.withdraw && virtio_live(&n->dev) && q->running &&
+	return n->hw.withdraw && q->running &&
 	       virtio_has(&n->dev, VIRTIO_NET_F_MRG_RXBUF) &&
 	       !virtio_has(&n->dev, VIRTIO_F_IN_ORDER) &&
 	       n->in.count < min_u64(VIRTIO_NET_HW_MAX, q->s.size / MOST_PART);
@@ -35,7 +35,7 @@ u8 *virtio_net_hw_buffer(struct virtio_net *n)
 	struct virtio_net_in *in = &n->in;
 	struct virtio_net_chain *e;
 
-	if (in->ending || n->stopped)
+	if (in->ending || n->stopped || !virtio_live(&n->dev))
 		return NULL;
 	if (in->posted < in->count)
 		return chain_at(in, in->posted++)->p + HDR_LEN;
@@ -57,7 +57,7 @@ static bool admit(struct virtio_net *n, const struct virtio_net_chain *e, u32 le
 	struct virtq_seg seg;
 	struct frame f;
 
-	if (len < ETH_HEADER)
+	if (len < ETH_HEADER || !virtio_live(&n->dev))
 		return false;
 	memset(&f, 0, sizeof(f));
 	f.head_len = (u32)min_u64(len, FRAME_HEAD_IN);
@@ -91,6 +91,18 @@ void virtio_net_hw_filled(struct virtio_net *n, u32 len)
 	n->streak -= (u32)min_u64(n->streak, 2);
 }
 
+void virtio_net_hw_halt(struct virtio_net *n)
+{
+	struct virtio_net_in *in = &n->in;
+
+	if (!in->posted)
+		return;
+	in->ending = true;
+	n->hw.withdraw(n->hw.ctx);
+	in->ending = false;
+	in->posted = 0;
+}
+
 /* A driver takes a buffer without a frame for a damaged one, and gives another. */
 void virtio_net_hw_end(struct virtio_net *n, bool give_back)
 {
@@ -99,12 +111,10 @@ void virtio_net_hw_end(struct virtio_net *n, bool give_back)
 
 	if (!in->count)
 		return;
-	in->ending = true;
-	n->hw.withdraw(n->hw.ctx);
-	in->ending = false;
+	virtio_net_hw_halt(n);
 	for (u32 i = 0; give_back && i < in->count; i++)
 		virtq_push(q, chain_at(in, i)->id, chain_at(in, i)->slots, 0);
-	in->count = in->posted = 0;
+	in->count = 0;
 	if (give_back)
 		virtio_flush(&n->dev, RX_QUEUE);
 }

@@ -394,8 +394,11 @@ static void cfg_written(void *ctx, u32 off, unsigned size)
 	vmsix_written(&d->msix, &d->cfg, off, size);
 	/* Of what may be written, all but the BARs bears on interrupts or bus mastering. */
 	update_intx(d);
-	if (ranges_overlap(off, size, PCI_COMMAND, 2))
+	if (ranges_overlap(off, size, PCI_COMMAND, 2)) {
 		kick_all(d);
+		if (!(vcfg_get16(&d->cfg, PCI_COMMAND) & PCI_COMMAND_MASTER) && d->ops->halted)
+			d->ops->halted(d);
+	}
 	if (ranges_overlap(off, size, d->access_cap + 16u, 4) && access_window(d, &at, &n)) {
 		v = vcfg_get32(&d->cfg, d->access_cap + 16u) & size_mask(n);
 		virtio_pci_bar(d, at, n, true, &v);

@@ -54,6 +54,8 @@ struct virtio_ops {
 	void (*stopped)(struct virtio_dev *d, unsigned queue);
 	/* kick() - the driver added to a queue that runs. */
 	void (*kick)(struct virtio_dev *d, unsigned queue);
+	/* halted() - NULL, or: bus mastering is off, nothing of the guest's is to be touched. */
+	void (*halted)(struct virtio_dev *d);
 	/* reset() - back to the power-on state of what is particular to the kind. */
 	void (*reset)(struct virtio_dev *d);
 	/* config() - one access inside config_len; a write of what is read-only does nothing. */
