@@ -21,6 +21,7 @@
 #define DESC	  16u
 #define VECTORS	  (BIT(VF_TWIN_VECTORS) - 1)
 #define IVAR_ON	  0x80u
+#define EITR_NS(r) (((r) >> 2) * 1000ull)
 
 /* Receive: buffer sizes and kinds of descriptors. */
 #define SRRCTL_HEADER(s) (((s) >> 8 & 0xf) * 64u)
@@ -125,14 +126,35 @@ static void tx_cause(struct vf_twin *t)
 	cause(t, t->irq[VF_IVAR] >> 8 & 0xff);
 }
 
-u32 vf_twin_irqs(struct vf_twin *t)
+static u32 untold(const struct vf_twin *t)
 {
-	u32 fresh = t->irq[VF_EICR] & t->irq[VF_EIMS] & ~t->told;
+	return t->irq[VF_EICR] & t->irq[VF_EIMS] & ~t->told;
+}
 
+u32 vf_twin_irqs(struct vf_twin *t, u64 now)
+{
+	u32 fresh = untold(t);
+
+	for (u32 i = 0; i < VF_TWIN_VECTORS; i++) {
+		if (now < t->quiet[i])
+			fresh &= ~(1u << i);
+		else if (fresh >> i & 1)
+			t->quiet[i] = now + EITR_NS(t->irq[VF_EITR + i]);
+	}
 	t->irq[VF_EICR] &= ~(fresh & t->irq[VF_EIAC]);
 	t->irq[VF_EIMS] &= ~(fresh & t->irq[VF_EIAM]);
-	t->told = t->irq[VF_EICR] & t->irq[VF_EIMS];
+	t->told = (t->told | fresh) & t->irq[VF_EICR] & t->irq[VF_EIMS];
 	return fresh;
+}
+
+u64 vf_twin_wait(const struct vf_twin *t, u64 now)
+{
+	u64 wait = ~0ull;
+
+	for (u32 i = 0; i < VF_TWIN_VECTORS; i++)
+		if (untold(t) >> i & 1)
+			wait = min_u64(wait, t->quiet[i] - min_u64(now, t->quiet[i]));
+	return wait;
 }
 
 bool vf_twin_at_start(const struct vf_twin *t)
@@ -526,6 +548,7 @@ void vf_twin_reset(struct vf_twin *t)
 	memset(t->tx, 0, sizeof(t->tx));
 	memset(t->irq, 0, sizeof(t->irq));
 	memset(t->context, 0, sizeof(t->context));
+	memset(t->quiet, 0, sizeof(t->quiet));
 	t->told = 0;
 	t->lost = 0;
 	t->received = t->open = t->multicast = false;
@@ -556,5 +579,6 @@ int vf_twin_resume(struct vf_twin *t)
 	for (u32 i = 0; i < ARRAY_SIZE(plain); i++)
 		bad |= t->irq[plain[i].reg] & ~plain[i].mask;
 	t->told = 0;
+	memset(t->quiet, 0, sizeof(t->quiet));
 	return bad || astray(t->rx) || astray(t->tx) ? -EINVAL : 0;
 }

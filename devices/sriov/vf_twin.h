@@ -72,6 +72,7 @@ struct vf_twin {
 	u8 lost;	/* VF_LOST_*: that ring's places are not known until its driver rings */
 	u16 max_frame;	/* to receive, with CRC as the mailbox counts */
 	u32 told;	/* causes that the guest knows of */
+	u64 quiet[VF_TWIN_VECTORS]; /* ns: moderation, no interrupt of it before */
 	struct vf_twin_count count;
 	/* The machine's state. */
 	u32 rx[VF_TWIN_RING], tx[VF_TWIN_RING];
@@ -104,8 +105,12 @@ void vf_twin_recheck(struct vf_twin *t);
 /** vf_twin_at_start() - each queue is off or at the beginning of its ring. */
 bool vf_twin_at_start(const struct vf_twin *t);
 
-/** vf_twin_irqs() - vectors to raise now, a bit each; they count as raised. */
-u32 vf_twin_irqs(struct vf_twin *t);
+/**
+ * vf_twin_irqs() - vectors to raise at the time now (ns), a bit each; they count as raised.
+ * vf_twin_wait() - in how many ns the next one may be that moderation (EITR) puts off; ~0: none.
+ */
+u32 vf_twin_irqs(struct vf_twin *t, u64 now);
+u64 vf_twin_wait(const struct vf_twin *t, u64 now);
 
 /**
  * vf_twin_recover() - hardware that does not answer left the registers as they are here, but for the

@@ -499,14 +499,6 @@ static void stopped(struct virtio_dev *d, unsigned queue)
 		virtio_net_hw_end(n, false);
 }
 
-static void halted(struct virtio_dev *d)
-{
-	struct virtio_net *n = container_of(d, struct virtio_net, dev);
-
-	virtio_net_drain(n);
-	virtio_net_hw_halt(n);
-}
-
 static void on_reset(struct virtio_dev *d)
 {
 	struct virtio_net *n = container_of(d, struct virtio_net, dev);
@@ -528,7 +520,7 @@ void virtio_net_init(struct virtio_net *n, const struct virtio_net_config *cfg,
 					       .started = started,
 					       .stopped = stopped,
 					       .kick = kick,
-					       .halted = halted,
+					       .halted = virtio_net_halted,
 					       .reset = on_reset,
 					       .config = config };
 

@@ -158,13 +158,13 @@ extern const u32 virtio_net_nfields;
 /*
  * virtio_net_hw.c: for n->hw. virtio_net_hw_buffer() - where the next frame may be written, NULL:
  * nowhere now. virtio_net_hw_filled() - len bytes are in the oldest buffer, 0: a damaged frame.
- * virtio_net_hw_halt() - hardware forgets all buffers until it asks again; virtio_net_hw_end() -
- * take them back, too, and to the driver unless it forgot them.
+ * virtio_net_hw_end() - take all buffers back, and to the driver unless it forgot them.
+ * virtio_net_halted() - hardware uses nothing of the driver's until it may again.
  */
 u8 *virtio_net_hw_buffer(struct virtio_net *n);
 void virtio_net_hw_filled(struct virtio_net *n, u32 len);
-void virtio_net_hw_halt(struct virtio_net *n);
 void virtio_net_hw_end(struct virtio_net *n, bool give_back);
+void virtio_net_halted(struct virtio_dev *d);
 
 /* virtio_net_ctl.c: the control queue, reception filter. */
 void virtio_net_control(struct virtio_net *n, unsigned queue);

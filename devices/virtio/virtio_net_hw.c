@@ -91,7 +91,7 @@ void virtio_net_hw_filled(struct virtio_net *n, u32 len)
 	n->streak -= (u32)min_u64(n->streak, 2);
 }
 
-void virtio_net_hw_halt(struct virtio_net *n)
+static void withdraw(struct virtio_net *n)
 {
 	struct virtio_net_in *in = &n->in;
 
@@ -111,10 +111,18 @@ void virtio_net_hw_end(struct virtio_net *n, bool give_back)
 
 	if (!in->count)
 		return;
-	virtio_net_hw_halt(n);
+	withdraw(n);
 	for (u32 i = 0; give_back && i < in->count; i++)
 		virtq_push(q, chain_at(in, i)->id, chain_at(in, i)->slots, 0);
 	in->count = 0;
 	if (give_back)
 		virtio_flush(&n->dev, RX_QUEUE);
+}
+
+void virtio_net_halted(struct virtio_dev *d)
+{
+	struct virtio_net *n = container_of(d, struct virtio_net, dev);
+
+	virtio_net_drain(n);
+	withdraw(n);
 }

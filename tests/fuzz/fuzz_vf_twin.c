@@ -111,8 +111,8 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 			vf_twin_io(&t, off, what & 2 ? 4 : 8, what & 4, &value);
 			(void)vf_twin_work(&t);
 		}
-		FUZZ_CHECK(!(vf_twin_irqs(&t) >> VF_TWIN_VECTORS));
-		FUZZ_CHECK(vf_twin_irqs(&t) == 0);
+		FUZZ_CHECK(!(vf_twin_irqs(&t, ~0ull) >> VF_TWIN_VECTORS));
+		FUZZ_CHECK(vf_twin_irqs(&t, ~0ull) == 0 && vf_twin_wait(&t, 0) == ~0ull);
 	}
 	return 0;
 }

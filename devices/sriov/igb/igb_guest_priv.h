@@ -26,6 +26,7 @@ struct igb_guest {
 	struct vf_twin twin; /* switch's lock */
 	struct virtq_mem mem;
 	struct timer timer;
+	u64 due; /* ns, when the timer is; switch's lock */
 	struct vdev vdev; /* the state that is neither configuration space nor MSI-X */
 	bool has_port;
 	u32 port;

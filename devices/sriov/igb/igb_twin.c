@@ -13,7 +13,9 @@
 #include "kernel/base/str.h"
 #include "kernel/core/log.h"
 
-#define TWIN_MTU 9000u
+#define TWIN_MTU   9000u
+#define NEVER	   (~0ull)
+#define OVERDUE_NS 2000000u
 
 /* ---- controller without registers --------------------------------------------------------- */
 
@@ -52,40 +54,58 @@ static void mem_dirty(void *ctx, gpa_t gpa, u32 len)
 	gmem_dirty(&((struct igb_guest *)ctx)->vm->mem, gpa, len);
 }
 
+/*
+ * Vectors to raise; for those that may be raised later, and with 'more' at once, the timer. One
+ * that is overdue does not count: QEMU's emulation loses an interrupt of the host at times. Locks:
+ * the switch's.
+ */
+static u32 take_irqs(struct igb_guest *v, bool more)
+{
+	u64 now = net_now(), wait, at;
+	u32 irqs = vf_twin_irqs(&v->twin, now);
+
+	wait = more ? 0 : vf_twin_wait(&v->twin, now);
+	at = now + wait;
+	if (wait == NEVER || (at >= v->due && now < v->due + OVERDUE_NS))
+		return irqs;
+	v->due = at;
+	if (timer_arm(&v->timer, tsc_read() + ns_to_tsc(wait)))
+		log_warn("vm %s: net%u: timer could not be armed", v->vm->name, v->net);
+	return irqs;
+}
+
+static u32 work(struct igb_guest *v)
+{
+	bool more = vf_twin_work(&v->twin);
+
+	igb_switch_check(v);
+	vswitch_flush(net_locked());
+	return take_irqs(v, more);
+}
+
 static void twin_due(void *ctx)
 {
 	struct igb_guest *v = ctx;
 	u32 irqs;
-	bool more;
 
 	(void)net_lock();
-	more = vf_twin_work(&v->twin);
-	igb_switch_check(v);
-	vswitch_flush(net_locked());
-	irqs = vf_twin_irqs(&v->twin);
+	v->due = NEVER;
+	irqs = work(v);
 	net_unlock();
 	if (irqs)
 		assign_raise_soon(v->a, irqs);
-	if (more && timer_arm(&v->timer, tsc_read()))
-		log_warn("vm %s: net%u: timer could not be armed", v->vm->name, v->net);
 }
 
 void igb_twin_mmio(struct igb_guest *v, u32 off, unsigned size, bool write, u64 *value)
 {
 	u32 irqs;
-	bool more;
 
 	(void)net_lock();
 	vf_twin_io(&v->twin, off, size, write, value);
-	more = vf_twin_work(&v->twin);
-	igb_switch_check(v);
-	vswitch_flush(net_locked());
-	irqs = vf_twin_irqs(&v->twin);
+	irqs = work(v);
 	net_unlock();
 	for (; irqs; irqs &= irqs - 1)
 		(void)assign_raise(v->a, (u16)__builtin_ctz(irqs));
-	if (more && timer_arm(&v->timer, tsc_read()))
-		log_warn("vm %s: net%u: timer could not be armed", v->vm->name, v->net);
 }
 
 void igb_twin_sync(struct igb_guest *v)
@@ -159,7 +179,7 @@ static void be_flush(void *ctx)
 		return;
 	}
 	vf_twin_flush(&v->twin);
-	irqs = vf_twin_irqs(&v->twin);
+	irqs = take_irqs(v, false);
 	if (irqs)
 		assign_raise_soon(v->a, irqs);
 }
@@ -312,9 +332,7 @@ void igb_twin_recheck(struct igb_guest *v)
 
 	(void)net_lock();
 	vf_twin_recheck(&v->twin);
-	irqs = vf_twin_irqs(&v->twin);
+	irqs = take_irqs(v, true);
 	net_unlock();
 	assign_raise_soon(v->a, irqs);
-	if (timer_arm(&v->timer, tsc_read()))
-		log_warn("vm %s: net%u: timer could not be armed", v->vm->name, v->net);
 }
