@@ -38,6 +38,7 @@ EDGE_SRCS += guest/vm/vm.c
 EDGE_SRCS += guest/vm/console.c
 EDGE_SRCS += guest/vm/ctl_vm.c
 PURE_SRCS += guest/migrate/handover.c
+PURE_SRCS += guest/migrate/leave.c
 PURE_SRCS += guest/migrate/pages.c
 PURE_SRCS += guest/migrate/policy.c
 EDGE_SRCS += guest/migrate/pages_log.c

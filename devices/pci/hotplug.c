@@ -95,30 +95,41 @@ static void sync(struct hotplug *h)
 	notify(h);
 }
 
-static void written(void *ctx, u32 off, unsigned size)
-{
-	struct hotplug *h = ctx;
-
-	(void)off, (void)size;
-	sync(h);
-	if (h->asked && (reg(h, SLTCTL) & SLTCTL_OFF)) {
-		h->asked = false;
-		h->env.eject(h->env.ctx);
-	}
-}
-
 void hotplug_insert(struct hotplug *h)
 {
 	h->present = true;
-	h->asked = false;
+	h->asked = h->called_off = false;
 	sync(h);
 }
 
 void hotplug_remove(struct hotplug *h)
 {
 	h->present = false;
-	h->asked = false;
+	h->asked = h->called_off = false;
 	sync(h);
+}
+
+static void another_card(struct hotplug *h)
+{
+	hotplug_remove(h);
+	hotplug_insert(h);
+}
+
+static void written(void *ctx, u32 off, unsigned size)
+{
+	struct hotplug *h = ctx;
+
+	(void)off, (void)size;
+	sync(h);
+	if (h->called_off && (reg(h, SLTCTL) & SLTCTL_LED) == SLTCTL_ON)
+		h->asked = h->called_off = false;
+	if (!h->asked || !(reg(h, SLTCTL) & SLTCTL_OFF))
+		return;
+	h->asked = false;
+	if (h->called_off)
+		another_card(h);
+	else
+		h->env.eject(h->env.ctx);
 }
 
 bool hotplug_ask(struct hotplug *h)
@@ -127,12 +138,32 @@ bool hotplug_ask(struct hotplug *h)
 
 	if (!powered(h) || (~control & (SLTCTL_IRQ | SLT_BUTTON)))
 		return false;
-	/* A second push while the guest waits for one would call it off (§6.7.1.5). */
-	if (!h->asked || (control & SLTCTL_LED) != SLTCTL_BLINK)
+	/* A second push while the guest waits for one would call it off (§6.7.1.5); one that was to
+	 * and has not been seen never was. */
+	if (h->called_off && (reg(h, SLTSTA) & SLT_BUTTON))
+		change(h, SLTSTA, SLT_BUTTON, 0);
+	else if (!h->asked || h->called_off || (control & SLTCTL_LED) != SLTCTL_BLINK)
 		change(h, SLTSTA, 0, SLT_BUTTON);
 	h->asked = true;
+	h->called_off = false;
 	notify(h);
 	return true;
+}
+
+void hotplug_call_off(struct hotplug *h, bool gone)
+{
+	if (gone)
+		another_card(h);
+	if (!h->asked || h->called_off)
+		return;
+	h->called_off = true;
+	/* A push that has not been seen never was; one after which the guest waits is followed by
+	 * another. Else it lets go, which written() sees. */
+	if (reg(h, SLTSTA) & SLT_BUTTON)
+		change(h, SLTSTA, SLT_BUTTON, 0);
+	else if ((reg(h, SLTCTL) & SLTCTL_LED) == SLTCTL_BLINK)
+		change(h, SLTSTA, 0, SLT_BUTTON);
+	notify(h);
 }
 
 void hotplug_reset(void *state)
@@ -145,7 +176,7 @@ void hotplug_reset(void *state)
 	change(h, SLTSTA, SLTSTA_HERE, h->present ? SLTSTA_HERE : 0);
 	change(h, LNKSTA, LNKSTA_ACTIVE, h->present ? LNKSTA_ACTIVE : 0);
 	h->fn.down = !h->present;
-	h->asked = h->signalled = false;
+	h->asked = h->called_off = h->signalled = false;
 }
 
 int hotplug_resume(void *state)

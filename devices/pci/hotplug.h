@@ -25,6 +25,7 @@ struct hotplug {
 	u8 cap, cap_msi;
 	bool present;	/* something is in the slot */
 	bool asked;	/* the guest is to let go of it */
+	bool called_off; /* it was asked, need not any more, and may still do so */
 	bool signalled; /* its interrupt condition held when it was last looked at */
 };
 
@@ -40,6 +41,12 @@ void hotplug_remove(struct hotplug *h);
  * driver listens, or its power is off): it may be taken out at once.
  */
 bool hotplug_ask(struct hotplug *h);
+
+/**
+ * hotplug_call_off() - it may keep what it was asked for. One that let go (gone: eject() was
+ * called), or does so now, finds another card in the slot.
+ */
+void hotplug_call_off(struct hotplug *h, bool gone);
 
 /** hotplug_reset() - power-on state; what is in the slot stays. */
 void hotplug_reset(void *state);

@@ -23,6 +23,7 @@ struct slot {
 	u8 net;
 	struct vdev vdev;
 	u32 eject; /* atomic: the guest let go */
+	bool keep; /* of slots_ask() */
 };
 
 /* Boot CPU, control. */
@@ -71,19 +72,18 @@ void slots_empty(struct vm *vm, u8 net)
 static void take_out(struct slot *s)
 {
 	struct vm *vm = s->vm;
-	bool runs = vm->state == VM_RUNNING;
 	char why[160] = "";
-	int rc = runs ? vm_pause(vm, why, sizeof(why)) : 0;
 
-	if (!rc) {
-		if (s->h.present)
-			assign_remove(assign_in_slot(vm, &s->h));
-		slots_empty(vm, s->net);
-		log_info("vm %s: net%u: the guest let go, the slot is empty", vm->name, s->net);
-		rc = runs ? vm_resume(vm, why, sizeof(why)) : 0;
-	}
-	if (rc)
+	if (vm_hold(vm, why, sizeof(why))) {
 		log_err("vm %s: net%u: taking it out: %s", vm->name, s->net, why);
+		return;
+	}
+	if (s->h.present)
+		assign_remove(assign_in_slot(vm, &s->h));
+	if (!s->keep)
+		slots_empty(vm, s->net);
+	vm_let_go(vm);
+	log_info("vm %s: net%u: the guest let go, the slot is empty", vm->name, s->net);
 }
 
 static void softirq(void)
@@ -94,17 +94,30 @@ static void softirq(void)
 				take_out(slots[i][n]);
 }
 
-bool slots_ask(struct vm *vm, u8 net)
+bool slots_ask(struct vm *vm, u8 net, bool keep)
 {
-	struct hotplug *h = slots_at(vm, net);
+	struct slot *s = slots[vm->index][net];
 	bool asked;
 
-	if (!h || vm->state != VM_RUNNING)
+	if (!s || vm->state != VM_RUNNING)
 		return false;
 	spin_lock(&vm->lock);
-	asked = h->present && hotplug_ask(h);
+	if (!keep || !s->h.asked || s->h.called_off)
+		s->keep = keep;
+	asked = s->h.present && hotplug_ask(&s->h);
 	spin_unlock(&vm->lock);
 	return asked;
+}
+
+void slots_call_off(struct vm *vm, u8 net)
+{
+	struct slot *s = slots[vm->index][net];
+
+	if (!s || !s->keep)
+		return;
+	spin_lock(&vm->lock);
+	hotplug_call_off(&s->h, atomic_swap(&s->eject, 0u));
+	spin_unlock(&vm->lock);
 }
 
 /* ---- making and undoing ------------------------------------------------------------------ */

@@ -17,11 +17,13 @@ void slots_init(void);
 struct hotplug *slots_at(const struct vm *vm, u8 net);
 
 /**
- * slots_ask() - ask the guest to let go of interface 'net'; its function is taken out and its
- * section of the configuration says so when it did. False: there is nothing to ask or nobody to
- * be asked. Context: control, no lock held.
+ * slots_ask() - ask the guest to let go of interface 'net'; when it did its function is taken out
+ * and its section of the configuration says so, but for 'keep': that goes on to say what is to be
+ * there. False: there is nothing to ask or nobody to be asked. slots_call_off() - it need not, if
+ * that was with 'keep'. Context: control, no lock held.
  */
-bool slots_ask(struct vm *vm, u8 net);
+bool slots_ask(struct vm *vm, u8 net, bool keep);
+void slots_call_off(struct vm *vm, u8 net);
 
 /** slots_empty() - the VM's section: nothing in the slot of 'net' any more. */
 void slots_empty(struct vm *vm, u8 net);

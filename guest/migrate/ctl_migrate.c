@@ -118,6 +118,7 @@ static const struct ctl_column columns[] = {
 static void show_send(struct ctl_out *out, const struct mig_send *s)
 {
 	static const char *const phases[] = {
+		[MIG_PHASE_UNPLUG] = "unplugging",
 		[MIG_PHASE_CONNECT] = "connecting", [MIG_PHASE_INTRO] = "asking",
 		[MIG_PHASE_COPY] = "copying",	    [MIG_PHASE_LAST] = "stopped",
 		[MIG_PHASE_MACHINE] = "stopped",    [MIG_PHASE_WAIT] = "stopped",

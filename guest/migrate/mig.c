@@ -124,15 +124,14 @@ void mig_register_functions(const struct mig_functions *f)
 	functions = f;
 }
 
-int mig_functions_aside(struct vm *vm, u32 *held_us, char *why, size_t why_size)
+struct mig_leave mig_leave_of(struct vm *vm)
 {
-	*held_us = 0;
-	return functions ? functions->aside(vm, held_us, why, why_size) : 0;
+	return (struct mig_leave){ .f = functions, .vm = vm };
 }
 
 void mig_functions_back(struct vm *vm)
 {
-	if (functions && (vm->state == VM_RUNNING || vm->state == VM_PAUSED))
+	if (functions)
 		functions->back(vm);
 }
 

@@ -14,6 +14,7 @@
 
 enum mig_phase {
 	MIG_PHASE_NONE,	   /* the slot is free */
+	MIG_PHASE_UNPLUG,  /* the guest lets go of what cannot leave with it */
 	MIG_PHASE_CONNECT, /* wait for HELLO */
 	MIG_PHASE_INTRO,   /* configuration and host out, wait for ACCEPT */
 	MIG_PHASE_COPY,	   /* passes, the guest runs */
@@ -41,8 +42,8 @@ struct mig_send {
 	u64 pass_sent; /* link.sent when it began */
 	u32 slow;
 	struct mig_verdict verdict;
-	bool aside; /* its functions were sent into software */
-	u32 functions, held_us; /* how many, and how long it was held for that */
+	struct mig_leave leave;
+	u32 functions, held_us; /* how many in software, and how long it was held for that */
 	u64 began, ended, stopped_at, resumed_at; /* ns */
 	u64 last_ns; /* the last pass: when it began, then how long it took */
 	/* ns: MIG_NOTE_TIME went out, shortest way there and back, their clock less ours. */
@@ -94,11 +95,10 @@ struct mig_send *mig_send_at(u32 i);
 struct mig_recv *mig_recv_at(u32 i);
 
 /**
- * mig_functions_aside() - vm's functions into software before it is copied; *held_us: how long it
- * was held for that. Returns how many, or -E..., all being as before. mig_functions_back() - as its
- * configuration wants them; nothing happens when vm is off. Control context.
+ * mig_leave_of() - vm is about to leave, nothing is done yet. mig_functions_back() - it has come:
+ * its functions as its configuration wants them. Control context.
  */
-int MUST_CHECK mig_functions_aside(struct vm *vm, u32 *held_us, char *why, size_t why_size);
+struct mig_leave mig_leave_of(struct vm *vm);
 void mig_functions_back(struct vm *vm);
 
 /** mig_wake() - there is work; any context. */

@@ -6,13 +6,12 @@
 #ifndef GUEST_MIGRATE_MIGRATE_H
 #define GUEST_MIGRATE_MIGRATE_H
 
+#include "guest/migrate/leave.h"
 #include "guest/migrate/link.h"
 #include "guest/migrate/policy.h"
 #include "kernel/core/config.h"
 
 #define MIG_MOVES 4u /* at once, out of here, and as many into here */
-
-struct vm;
 
 /* Where to and how. */
 struct mig_request {
@@ -21,17 +20,6 @@ struct mig_request {
 	struct mig_limits limits;
 	struct mig_fault fault;	/* of the first connection */
 	u64 cancel_at;		/* cancel as soon as so many bytes are sent; 0: not */
-};
-
-/* Functions in hardware that can go on in software while their VM moves: their driver's part. vm
- * runs or is paused. */
-struct mig_functions {
-	/* aside() - all into software, or none: -E..., why. Returns how many; *held_us grows by how
-	 * long the VM was held for each. */
-	int (*aside)(struct vm *vm, u32 *held_us, char *why, size_t why_size);
-	/* back() - those that the VM's configuration wants in hardware go there if it can be had;
-	 * the log says which do not. */
-	void (*back)(struct vm *vm);
 };
 
 /** mig_register_functions() - once at boot; f stays the caller's. */

@@ -22,7 +22,7 @@
 #define ESCAPE 0x1cu
 
 /* In the order of the stream, either way. */
-enum phase { HEADER, INTRO, HOST, PAGES, MACHINE, END, OVER };
+enum phase { HEADER, UNPLUG, INTRO, HOST, PAGES, MACHINE, END, OVER };
 
 static struct file {
 	struct ctl_stream stream;
@@ -32,7 +32,9 @@ static struct file {
 	u8 *buf;       /* MIG_RECORD_BUF */
 	u32 at, len;   /* of buf: what is yet to go out */
 	/* to a file */
-	bool was_running;
+	bool was_running, logging;
+	struct mig_leave leave;
+	char why[WHY]; /* should it not become complete */
 	struct mig_pages pages;
 	struct mig_sum sum;
 	u32 step;
@@ -56,7 +58,7 @@ static int begin(struct ctl_out *out, const char *usage, const char *name)
 	f.phase = HEADER;
 	f.vm = NULL;
 	f.at = f.len = f.step = 0;
-	f.escaped = false;
+	f.escaped = f.logging = false;
 	str_copy(f.stream.name, sizeof(f.stream.name), name);
 	out->attach = &f.stream;
 	return 0;
@@ -78,9 +80,10 @@ static void save_over(bool complete)
 
 	if (!vm)
 		return;
-	mig_pages_stop(&f.pages);
+	if (f.logging)
+		mig_pages_stop(&f.pages);
 	vm->migrating = false;
-	mig_functions_back(vm);
+	mig_leave_stay(&f.leave);
 	f.vm = NULL;
 	f.phase = OVER;
 	if (complete)
@@ -89,15 +92,43 @@ static void save_over(bool complete)
 		log_err("%s", why);
 }
 
+/* It stands from now on, all of it in software. */
+static int stop(char *why, size_t why_size)
+{
+	u32 held_us;
+	int rc = f.was_running ? vm_pause(f.vm, why, why_size) : 0;
+
+	if (!rc)
+		rc = mig_leave_aside(&f.leave, &held_us, why, why_size);
+	if (rc >= 0)
+		rc = mig_pages_start(&f.pages, f.vm, why, why_size);
+	f.logging = !rc;
+	return rc;
+}
+
+/* Until the guest has let go of what cannot leave with it. */
+static int unplug(void)
+{
+	int rc = -ENOENT;
+
+	if (f.vm->state == VM_RUNNING)
+		rc = mig_leave_unplug(&f.leave, time_ns(), f.why, sizeof(f.why));
+	if (!rc)
+		rc = stop(f.why, sizeof(f.why));
+	return rc > 0 ? -EBUSY : rc < 0 ? -ECANCELED : 0;
+}
+
 /* The next record of this phase into buf; 0: there is none, or none now. */
 static int produce(void)
 {
 	int n;
 
 	switch ((u32)f.phase) {
+	case UNPLUG:
+		return f.logging ? 0 : unplug();
 	case HEADER:
 		mig_header_make(&f.sum, NULL, f.buf);
-		f.phase = INTRO;
+		f.phase = UNPLUG;
 		return MIG_HEADER_LEN;
 	case INTRO:
 		return (int)mig_save_intro(f.vm, &f.step, &f.sum, f.buf);
@@ -130,8 +161,10 @@ static void refill(void)
 	if (n == -EBUSY) {
 		console_stream_ready();
 	} else if (n < 0) {
+		log_warn("vm %s: not saved: %s", f.vm->name, f.why);
 		save_over(false);
-		f.len = mig_record_seal(&f.sum, MIG_FAILED, f.buf, 0);
+		f.len = (u32)fmt_snprintf((char *)f.buf + MIG_RECORD_HEAD, WHY, "%s", f.why);
+		f.len = mig_record_seal(&f.sum, MIG_FAILED, f.buf, f.len);
 	} else {
 		f.len = (u32)n;
 	}
@@ -141,7 +174,6 @@ static int run_save(struct ctl_out *out, const struct ctl_args *args)
 {
 	struct vm *vm = vm_find(ctl_arg(out, 0));
 	char why[WHY] = "";
-	u32 held_us;
 	int rc;
 
 	(void)args;
@@ -157,24 +189,16 @@ static int run_save(struct ctl_out *out, const struct ctl_args *args)
 		return rc;
 	f.saving = true;
 	f.was_running = vm->state == VM_RUNNING;
-	if (f.was_running)
-		rc = vm_pause(vm, why, sizeof(why));
-	if (rc)
-		goto out_end;
-	rc = mig_functions_aside(vm, &held_us, why, sizeof(why));
-	if (rc < 0)
-		goto out_resume;
-	rc = mig_pages_start(&f.pages, vm, why, sizeof(why));
-	if (rc)
-		goto out_resume;
 	f.vm = vm;
-	vm->migrating = true;
-	return 0;
-out_resume:
-	mig_functions_back(vm);
-	if (f.was_running && vm_resume(vm, why, sizeof(why)))
-		log_err("%s", why);
-out_end:
+	f.leave = mig_leave_of(vm);
+	str_copy(f.why, sizeof(f.why), "it was powered off before all of it was saved");
+	rc = mig_leave_unplug(&f.leave, time_ns(), why, sizeof(why));
+	if (!rc)
+		rc = stop(why, sizeof(why));
+	vm->migrating = rc >= 0;
+	if (rc >= 0)
+		return 0;
+	save_over(false);
 	out->attach = NULL;
 	end();
 	return ctl_fail(out, rc, "%s", why);
@@ -317,6 +341,7 @@ static int run_restore(struct ctl_out *out, const struct ctl_args *args)
 	if (rc)
 		return rc;
 	f.saving = false;
+	f.phase = UNPLUG; /* over */
 	mig_parse_start(&f.in, f.buf, NULL);
 	return 0;
 }

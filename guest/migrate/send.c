@@ -15,6 +15,7 @@
 
 #define RETRY_NS 1000000000ull
 #define TIME_ASKS 16
+#define UNPLUG_LOOK_NS 50000000ull
 
 /* ---- ends ------------------------------------------------------------------------------ */
 
@@ -63,8 +64,7 @@ static void stay(struct mig_send *s, const char *why)
 	s->vm->migrating = false;
 	end_logging(s);
 	go_on(s);
-	if (s->aside)
-		mig_functions_back(s->vm);
+	mig_leave_stay(&s->leave);
 	log_warn("vm %s: not moved to %s, goes on here: %s", s->name, s->rq.host, s->why);
 	hang_up(s);
 	over(s, MIG_PHASE_FAILED);
@@ -139,8 +139,7 @@ static u64 accepted(struct mig_send *s)
 	int rc;
 
 	/* What a function in hardware writes nobody sees: from here on there is none. */
-	s->aside = true;
-	rc = mig_functions_aside(s->vm, &s->held_us, why, sizeof(why));
+	rc = mig_leave_aside(&s->leave, &s->held_us, why, sizeof(why));
 	if (rc < 0)
 		return fail(s, why);
 	s->functions = (u32)rc;
@@ -410,12 +409,45 @@ static u64 talk(struct mig_send *s)
 	return rc ? 0 : await(s);
 }
 
+static int connect(struct mig_send *s, char *why, size_t why_size)
+{
+	struct mig_channel *ch;
+	int rc = mig_connect(&s->rq, s->vm, &ch, why, why_size);
+
+	if (rc)
+		return rc;
+	rc = mig_link_open(&s->link, ch, NULL, mig_wake);
+	if (rc) {
+		ch->ops->close(ch);
+		str_copy(why, why_size, "no memory for the stream's buffers");
+		return rc;
+	}
+	s->link.fault = s->rq.fault;
+	s->phase = MIG_PHASE_CONNECT;
+	return 0;
+}
+
+/* Nothing is said to the destination before: it would take the silence for a loss. */
+static u64 unplug(struct mig_send *s)
+{
+	char why[MIG_WHY] = "";
+	int rc = mig_leave_unplug(&s->leave, time_ns(), why, sizeof(why));
+
+	if (rc > 0)
+		return time_ns() + UNPLUG_LOOK_NS;
+	if (!rc)
+		rc = connect(s, why, sizeof(why));
+	return rc ? fail(s, why) : 0;
+}
+
 u64 mig_send_step(struct mig_send *s)
 {
 	u64 next;
 
 	if (!s->vm)
 		return s->link.ch ? mig_link_end(&s->link) : MIG_NEVER;
+	if (s->phase == MIG_PHASE_UNPLUG)
+		return still_there(s) ? unplug(s) : fail(s, "it is off, or has failed");
 	if (!s->link.ch)
 		return ask_again(s);
 	if (s->owner != MIG_GIVEN && !still_there(s))
@@ -430,21 +462,19 @@ u64 mig_send_step(struct mig_send *s)
 
 int mig_send_begin(struct mig_send *s, char *why, size_t why_size)
 {
-	struct mig_channel *ch;
 	int rc = mig_can_move(s->vm, why, why_size);
 
+	s->leave = mig_leave_of(s->vm);
 	if (!rc)
-		rc = mig_connect(&s->rq, s->vm, &ch, why, why_size);
-	if (rc)
-		return rc;
-	rc = mig_link_open(&s->link, ch, NULL, mig_wake);
-	if (rc) {
-		ch->ops->close(ch);
-		str_copy(why, why_size, "no memory for the stream's buffers");
+		rc = mig_leave_unplug(&s->leave, time_ns(), why, why_size);
+	if (rc > 0)
+		s->phase = MIG_PHASE_UNPLUG;
+	else if (!rc)
+		rc = connect(s, why, why_size);
+	if (rc < 0) {
+		mig_leave_stay(&s->leave);
 		return rc;
 	}
-	s->link.fault = s->rq.fault;
-	s->phase = MIG_PHASE_CONNECT;
 	s->was_paused = s->vm->state == VM_PAUSED;
 	s->began = time_ns();
 	s->vm->migrating = true;

@@ -120,6 +120,10 @@ static int read_target(struct ctl_out *out, struct target *t)
 		ctl_fail(out, -ENOENT, "no vm named %s", name);
 		return -ENOENT;
 	}
+	if (t->vm->migrating) {
+		ctl_fail(out, -EBUSY, "vm %s is being moved; migrate-cancel ends that", name);
+		return -EBUSY;
+	}
 	t->section = &t->vm->own_config;
 	if (s.n == 4 && memcmp(what, "net", 3) == 0 && what[3] >= '0' &&
 	    what[3] < '0' + CONFIG_NETS) {
@@ -162,6 +166,13 @@ static const struct vm *mac_owner(const struct target *t, const u8 *mac)
 	return NULL;
 }
 
+/* A primary that did not find its NIC after a move is not in the slot that is meant for it. */
+static bool filled(const struct target *t)
+{
+	return config_net_filled(&t->section->net[t->net]) &&
+	       (!t->vm->machine || igb_guest_of(t->vm, t->net));
+}
+
 /* What the VM has from its next start on. */
 static int put_into_section(struct ctl_out *out, const struct ctl_args *args,
 			    const struct target *t)
@@ -181,7 +192,7 @@ static int put_into_section(struct ctl_out *out, const struct ctl_args *args,
 		str_copy(s->pci[s->npci++], sizeof(s->pci[0]), t->address);
 		return 0;
 	}
-	if (net.kind != CONFIG_NET_NONE && (!net.hotplug || config_net_filled(&net)))
+	if (net.kind != CONFIG_NET_NONE && (!net.hotplug || filled(t)))
 		return ctl_fail(out, -EBUSY, "%s has a net%u already", s->name, t->net);
 	text_add(&text, "vf");
 	for (u32 i = 0; i < ARRAY_SIZE(keys); i++)
@@ -275,7 +286,7 @@ static int run_detach(struct ctl_out *out, const struct ctl_args *args)
 		       : !config_net_filled(&t.section->net[t.net]))
 		return ctl_fail(out, -ENOENT, "%s has no %s that is a function", t.section->name,
 				ctl_arg(out, 1));
-	if (!t.function && !ctl_opt(args, "now") && slots_ask(t.vm, t.net)) {
+	if (!t.function && !ctl_opt(args, "now") && slots_ask(t.vm, t.net, false)) {
 		ctl_text(out, "asked", "yes"); /* the rest is done when it let go */
 		return 0;
 	}

@@ -3,7 +3,7 @@
 a team with a paravirtual NIC (net_failover)."""
 import re
 
-from lib import guests
+from lib import guests, lab, load
 from lib.guests import on
 from lib.registry import test
 from test_vf import MAC, NEEDS, OUTSIDE, machine, move, owners, ping, refused, section, up
@@ -70,3 +70,118 @@ def team_moves(t):
         ping(m, 1, 2)
     finally:
         m.peer.close()
+
+
+# The port's configuration space in the guest, and where its MSI capability's control word is.
+PORT = "/sys/bus/pci/devices/0000:00:19.0/config"
+MSI = (f"f={PORT}; b() {{ od -An -tu1 -j$1 -N1 $f; }}; p=$(b 52); "
+       "while [ $(b $p) -ne 5 ]; do p=$(b $((p + 1))); done; ")
+
+
+def listens(m, yes):
+    """Whether the port's interrupts reach g1: without them its driver sees nothing."""
+    on(m, 1, MSI + f"printf '\\x{0x81 if yes else 0x80:x}' | "
+                   "dd of=$f bs=1 seek=$((p + 2)) conv=notrunc 2>/dev/null")
+
+
+def in_team(m):
+    """The guest has its VF, as the primary of the team."""
+    wait(m, 1, f"[ \"$(cat {PRIMARY}/carrier 2>/dev/null)\" = 1 ]")
+    assert "master=eth0." in on(m, 1, f"echo master=$(basename $(readlink {PRIMARY}/master)).")
+
+
+def primary(m):
+    """The same, and it uses it."""
+    in_team(m)
+    assert owners(m)[0] == "g1"
+    before = sent(m)
+    ping(m, 2, 1)
+    assert sent(m) > before
+
+
+@test(timeout=400, needs=NEEDS, cores=2)
+def team_moves_by_itself(t):
+    """One 'migrate' takes a team's primary out and plugs one in again; a guest that does not let
+    go stays, and so does one whose move is cancelled, each with its primary."""
+    g1 = section(1, "pv", f"standby=yes\nnet1 = vf mac={MAC}1 hotplug=yes")
+    m = machine(t, g1, section(2, "pv"))
+    try:
+        up(m, 2)
+        on(m, 1, "echo 1 >/proc/sys/net/ipv6/conf/eth0/disable_ipv6")
+        plug(m)
+        primary(m)
+        on(m, 2, "sh /tests/traffic.sh 10.0.0.1 >/tmp/traffic & true")
+        listens(m, False)
+        row = move(m, "g1", phase="failed")
+        assert "net1: the guest did not let go of it within 20 s" in row["reason"], row
+        listens(m, True)
+        primary(m)
+        m.ctl.request("migrate g1 local")
+        assert lab.newest(m, "g1")["phase"] == "unplugging"
+        refused(m, "EBUSY", "vf detach g1 net1")
+        wait(m, 1, "dmesg | grep -qi 'power.* off'")
+        m.ctl.request("migrate-cancel g1")
+        wait(m, 1, "dmesg | grep -q ancel")
+        primary(m)
+        for options, phase in (("cancel=4000000", "failed"), ("", "done")):
+            row = move(m, "g1", options, phase)
+            print(row)
+            m.com1.expect(r"vm g1: net1: the guest let go", timeout=60)
+            primary(m)
+        m.ctl.request("vm pause g1")
+        refused(m, "EBUSY", "migrate g1 local")
+        m.ctl.request("vm resume g1")
+        primary(m)
+        text = on(m, 2, "touch /tmp/stop; wait; cat /tmp/traffic", timeout=120)
+        print(text)
+        assert re.search(r"fetched [1-9]\d* failed 0", text), text
+        for i in (1, 2):
+            on(m, i, "sh /tests/check-dmesg.sh")
+    finally:
+        m.peer.close()
+
+
+TEAM = (f"net0 = pv mac={load.MAC} standby=yes\n"
+        f"net1 = vf mac={load.MAC} hotplug=yes\n")
+
+
+def slot(m):
+    """(where the primary of g1 is, what it wants, why it has not)"""
+    row = next(r for r in m.ctl.request("vf list") if r.get("vm") == "g1" and r.get("net") == "1")
+    return row["nic"], row["wants"], row["why"]
+
+
+@test(timeout=600, needs=load.NEEDS, cores=2)
+def team_between_hosts(t):
+    """To a host without a VF and back, by one 'migrate' each, under load from a station outside: no
+    byte of its connection wrong; with the standby alone there, with a primary again back here."""
+    with lab.Lab(t.dir, sections=[load.sections(TEAM)], memory=768, modules=load.modules(),
+                 hardware=(lab.Hardware(vfs=1),)) as hosts:
+        hosts.add_station()
+        hosts.ready()
+        load.start(hosts)
+        a, b = hosts.machine
+        on(a, 1, "echo 1 >/proc/sys/net/ipv6/conf/eth0/disable_ipv6")
+        plug(a)
+        seen = load.peer(hosts)
+        since = lab.clock(a, "g1")
+        for m, there, host in ((a, b, 1), (b, a, 0)):
+            end = lab.move(m, "g1", lab.address(host))
+            print(end)
+            assert end["phase"] == "done", end
+            if there is a:
+                in_team(a)
+                assert slot(a) == ("lan0", "-", "-")
+                before = sent(a)
+            else:
+                on(b, 1, f"[ ! -e {PRIMARY} ]")
+                assert slot(b) == ("slot", "lan0", "not plugged")
+            for _ in range(2):
+                was, seen = seen, load.peer(hosts)
+                print(seen)
+                assert seen["back"] > was["back"] and not seen["differ"] + seen["broken"], seen
+        assert sent(a) > before
+        lab.check_clock(a, "g1", since)
+        inside = load.inside(a)
+        print(inside)
+        assert not inside["wrong"] and not inside["backward"] and not inside["warnings"], inside

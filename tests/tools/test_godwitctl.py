@@ -361,7 +361,7 @@ class Files(unittest.TestCase):
 
     def test_incomplete(self):
         """The VM is left alone, and there is no file of that name."""
-        (status, _, err), requests = self.save(self.STREAM[:-24] + record(8, b""))
+        (status, _, err), requests = self.save(self.STREAM[:-24] + record(8, b"it was powered off before"))
         self.assertEqual(status, 1)
         self.assertIn("powered off before", err)
         self.assertEqual(requests, ["save web"])

@@ -148,6 +148,64 @@ TEST(goes)
 	CHECK_EQ(offs, 1);
 }
 
+/* The guest is asked, and then not any more: at each moment between push and letting go. */
+TEST(called_off)
+{
+	setup(true);
+	listen();
+	hotplug_call_off(&h, false); /* was not asked */
+	CHECK_EQ(rd(STA), 0x40);
+	CHECK(hotplug_ask(&h));
+	hotplug_call_off(&h, false);
+	CHECK_EQ(rd(STA), 0x40); /* it has not looked: no push */
+	CHECK(hotplug_ask(&h));
+	CHECK_EQ(rd(STA), 0x41);
+	wr(STA, 1);
+	wr(CTL, 0x1221); /* blinks */
+	hotplug_call_off(&h, false);
+	hotplug_call_off(&h, false);
+	CHECK_EQ(rd(STA), 0x41); /* the second push */
+	CHECK(hotplug_ask(&h));
+	CHECK_EQ(rd(STA), 0x40); /* had not been seen: goes on blinking */
+	hotplug_call_off(&h, false);
+	wr(STA, 1);
+	CHECK(hotplug_ask(&h));
+	CHECK_EQ(rd(STA), 0x41); /* had been seen: another one */
+	wr(STA, 1);
+	hotplug_call_off(&h, false);
+	wr(STA, 1);
+	wr(CTL, 0x1121); /* it stays */
+	wr(CTL, 0x1721);
+	CHECK_EQ(ejects, 0); /* the guest's own wish */
+	CHECK_EQ(rd(STA) & 0x48, 0x40);
+}
+
+TEST(called_off_too_late)
+{
+	setup(true);
+	listen();
+	CHECK(hotplug_ask(&h));
+	wr(STA, 1);
+	hotplug_call_off(&h, false); /* it has looked and is at it */
+	CHECK_EQ(rd(STA), 0x40);
+	wr(CTL, 0x1721);
+	CHECK_EQ(ejects, 0);
+	CHECK_EQ(rd(STA), 0x149); /* another card */
+	wr(STA, 0x149);
+	wr(CTL, 0x1121);
+	CHECK(reachable());
+	CHECK(hotplug_ask(&h));
+	wr(STA, 1);
+	wr(CTL, 0x1721);
+	CHECK_EQ(ejects, 1);
+	wr(STA, 0x149);
+	hotplug_call_off(&h, true); /* it has let go */
+	CHECK_EQ(rd(STA), 0x49);
+	wr(CTL, 0x1121);
+	CHECK(reachable());
+	CHECK_EQ(ejects, 1);
+}
+
 /* Power switched by the guest's own wish: what is there stays, as new. */
 TEST(power)
 {
@@ -224,6 +282,7 @@ TEST(moves)
 	CHECK_EQ(hotplug_resume(&h), -EINVAL);
 }
 
-UNIT_MAIN({ "empty", empty }, { "comes", comes }, { "goes", goes }, { "power", power },
-	  { "message_when_enabled", message_when_enabled }, { "hostile", hostile },
+UNIT_MAIN({ "empty", empty }, { "comes", comes }, { "goes", goes },
+	  { "called_off", called_off }, { "called_off_too_late", called_off_too_late },
+	  { "power", power }, { "message_when_enabled", message_when_enabled }, { "hostile", hostile },
 	  { "moves", moves })

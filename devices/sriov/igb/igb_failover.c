@@ -50,13 +50,19 @@ void igb_go_home(struct vm *vm, u8 net, const struct igb *g)
 	const struct config_net *c = &vm->own_config.net[net];
 	const struct igb *home = nics_find(c->nic);
 	char why[WHY];
+	int rc;
 
 	if (!v || v->g || !v->a || c->twin || (g && g != home))
 		return;
-	if (home && !home->mbps && home->failover && other_way(home))
+	if (home && !home->mbps && home->failover && other_way(home)) {
 		v->why = "no link"; /* igb_failback() when it has one */
-	else if (igb_guest_direct(vm, net, c->nic, why, sizeof(why)))
-		log_warn("vm %s: net%u stays in software: %s", vm->name, net, why);
+		return;
+	}
+	rc = igb_guest_direct(vm, net, c->nic, why, sizeof(why));
+	if (!rc)
+		return;
+	v->why = rc == -ENOENT ? "no VF there" : "refused";
+	log_warn("vm %s: net%u stays in software: %s", vm->name, net, why);
 }
 
 void igb_failback(const struct igb *g)

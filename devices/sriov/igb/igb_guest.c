@@ -328,7 +328,8 @@ static int build(struct vm *vm, char *why, size_t why_size)
 	int rc = 0;
 
 	for (u8 i = 0; i < CONFIG_NETS && !rc; i++)
-		if (config_net_filled(&vm->config->net[i]))
+		if (config_net_filled(&vm->config->net[i]) &&
+		    !(vm->state == VM_INCOMING && igb_is_primary(vm, i)))
 			rc = igb_guest_add(vm, i, why, why_size);
 	return rc;
 }
@@ -412,12 +413,19 @@ int igb_vf_stat(struct igb *g, u8 n, struct igb_vf_stat *out)
 bool igb_twin_stat(const struct vm *vm, u8 index, struct igb_vf_stat *out)
 {
 	struct igb_guest *v = igb_guest_of(vm, index);
+	const struct config_net *net = &vm->own_config.net[index];
 
 	*out = (struct igb_vf_stat){ .nic = "twin" };
+	if (!v && vm->machine && config_net_filled(net) && igb_is_primary(vm, index)) {
+		*out = (struct igb_vf_stat){ .nic = "slot", .vm = vm->name, .net = index,
+					     .wants = net->nic, .why = "not plugged" };
+		memcpy(out->mac, net->mac, sizeof(out->mac));
+		return true;
+	}
 	if (!v || v->g)
 		return false;
-	if (!vm->own_config.net[index].twin)
-		out->wants = vm->own_config.net[index].nic;
+	if (!net->twin)
+		out->wants = net->nic;
 	out->why = out->wants ? v->why : NULL;
 	guest_stat(v, &v->soft.vf[0], out);
 	return true;

@@ -88,7 +88,7 @@ struct igb_vf_stat {
 
 /** igb_vf_stat() - of VF n. -ENOENT: the NIC has not so many. Control context. */
 int MUST_CHECK igb_vf_stat(struct igb *g, u8 n, struct igb_vf_stat *out);
-/** igb_twin_stat() - of a guest's VF that is in software; false: there is none. */
+/** igb_twin_stat() - of a guest's VF that is in software or not in its slot; false: none. */
 bool igb_twin_stat(const struct vm *vm, u8 index, struct igb_vf_stat *out);
 /** igb_guest_of() - its VF, NULL: none. */
 struct igb_guest *igb_guest_of(const struct vm *vm, u8 index);

@@ -99,6 +99,9 @@ void igb_twin_sync(struct igb_guest *v);
 /** igb_twin_recheck() - the guest looks at its rings. No lock held. */
 void igb_twin_recheck(struct igb_guest *v);
 
+/** igb_is_primary() - is that interface meant for a team with a paravirtual one of its address? */
+bool igb_is_primary(const struct vm *vm, u8 net);
+
 /** igb_move_init() - VFs get out of the way of their VM's moves. Once at boot. */
 void igb_move_init(void);
 
