@@ -284,5 +284,5 @@ TEST(moves)
 
 UNIT_MAIN({ "empty", empty }, { "comes", comes }, { "goes", goes },
 	  { "called_off", called_off }, { "called_off_too_late", called_off_too_late },
-	  { "power", power }, { "message_when_enabled", message_when_enabled }, { "hostile", hostile },
-	  { "moves", moves })
+	  { "power", power }, { "message_when_enabled", message_when_enabled },
+	  { "hostile", hostile }, { "moves", moves })
