@@ -522,17 +522,23 @@ void vswitch_drop(struct vswitch *sw, u32 id, enum net_drop why)
 	sw->port[id].count.tx_drop[why]++;
 }
 
-void vswitch_show(struct vswitch *sw, u32 id, u64 now)
+void vswitch_announcement(const u8 *mac, struct frame *f)
 {
 	static const u8 rarp[] = { 0x80, 0x35, 0, 1, 8, 0, 6, 4, 0, 3 };
-	const u8 *mac = sw->port[id].cfg.mac;
-	struct frame f = { .head_len = 60 };
 
-	memset(f.head, 0xff, 6);
-	memcpy(f.head + 6, mac, 6);
-	memcpy(f.head + 12, rarp, sizeof(rarp));
-	memcpy(f.head + 22, mac, 6);
-	memcpy(f.head + 32, mac, 6);
+	*f = (struct frame){ .head_len = 60 };
+	memset(f->head, 0xff, 6);
+	memcpy(f->head + 6, mac, 6);
+	memcpy(f->head + 12, rarp, sizeof(rarp));
+	memcpy(f->head + 22, mac, 6);
+	memcpy(f->head + 32, mac, 6);
+}
+
+void vswitch_show(struct vswitch *sw, u32 id, u64 now)
+{
+	struct frame f;
+
+	vswitch_announcement(sw->port[id].cfg.mac, &f);
 	(void)vswitch_send(sw, id, &f, false, now); /* a drop is counted there */
 	vswitch_flush(sw);
 }

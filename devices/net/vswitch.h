@@ -119,8 +119,9 @@ enum net_drop vswitch_arrived(struct vswitch *sw, u32 from, u32 to, struct frame
 
 /**
  * vswitch_show() - so that switches on the way learn at once where a port's address is: a request
- * of reverse ARP (RFC 903), which nobody answers.
+ * of reverse ARP (RFC 903), which nobody answers. vswitch_announcement() - the frame itself.
  */
+void vswitch_announcement(const u8 *mac, struct frame *f);
 void vswitch_show(struct vswitch *sw, u32 id, u64 now);
 
 /** vswitch_flush() - the burst is over: all receivers publish what they got. */

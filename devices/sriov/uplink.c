@@ -337,8 +337,10 @@ void uplink_choose(void)
 	log_warn("nic %s: the uplink from now on, not %s", to->name, from->name);
 	move_pools(pool, false);
 	sw = net_lock();
+	(void)igb_serve_locked(from);
 	vswitch_drain(sw);
 	from->client = (struct igb_client){ NULL };
+	(void)igb_serve_locked(to); /* thrown away: both may have got it */
 	sw->port[port].be = igb_netbe(to);
 	fmt_snprintf(sw->port[port].name, VSWITCH_NAME_LEN, "uplink.%s", to->name);
 	nics_set_uplink(to);

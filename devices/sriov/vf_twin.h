@@ -113,10 +113,10 @@ u32 vf_twin_irqs(struct vf_twin *t, u64 now);
 u64 vf_twin_wait(const struct vf_twin *t, u64 now);
 
 /**
- * vf_twin_recover() - hardware that does not answer left the registers as they are here, but for the
- * rings' places: these are found in the guest's memory. What was to be sent may have been: it is
- * given back unsent. What cannot be found is 'lost'. vf_twin_recover_tail() - the driver has rung
- * such a ring.
+ * vf_twin_recover() - hardware that does not answer left the registers as they are here, but for
+ * the rings' places: these are found in the guest's memory. What was to be sent may have been: it
+ * is given back unsent. What cannot be found is 'lost'. vf_twin_recover_tail() - the driver has
+ * rung such a ring.
  */
 void vf_twin_recover(struct vf_twin *t);
 void vf_twin_recover_tail(struct vf_twin *t, bool tx);

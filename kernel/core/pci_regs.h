@@ -36,6 +36,9 @@
 #define PCI_CAP_AF     0x13
 
 #define PCI_EXT_AER   0x0001
+#define PCI_AER_STATUS	 0x04u /* uncorrectable errors: seen, not reported, fatal */
+#define PCI_AER_MASK	 0x08u
+#define PCI_AER_SEVERITY 0x0cu
 #define PCI_EXT_ACS   0x000d
 #define PCI_EXT_ARI   0x000e
 #define PCI_EXT_SRIOV 0x0010

@@ -145,14 +145,19 @@ static void trigger(const struct pci_cfg *c, const struct pci_delay *d, u16 bdf,
 }
 
 /* A VF has no vendor id of its own: any capability's id tells that the function answers. */
-static bool wait_ready(const struct pci_cfg *c, const struct pci_delay *d, u16 bdf,
-		       const struct pci_reset_caps *caps)
+static bool answers(const struct pci_cfg *c, u16 bdf, const struct pci_reset_caps *caps)
 {
 	u8 at = caps->pcie ? caps->pcie : caps->af ? caps->af : caps->pm;
 	u8 id = caps->pcie ? PCI_CAP_PCIE : caps->af ? PCI_CAP_AF : PCI_CAP_PM;
 
+	return rd(c, bdf, at, 1) == id;
+}
+
+static bool wait_ready(const struct pci_cfg *c, const struct pci_delay *d, u16 bdf,
+		       const struct pci_reset_caps *caps)
+{
 	for (u32 us = 0; us < READY_US; us += STEP_US) {
-		if (rd(c, bdf, at, 1) == id)
+		if (answers(c, bdf, caps))
 			return true;
 		d->us(d->ctx, STEP_US);
 	}
@@ -166,6 +171,8 @@ int pci_reset_begin(const struct pci_cfg *cfg, const struct pci_delay *delay, u1
 
 	if (kind == PCI_RESET_NONE)
 		return -ENOTSUP;
+	if (!answers(cfg, bdf, caps))
+		return -ENODEV;
 	quiesce(cfg, delay, bdf, caps);
 	pci_save(cfg, bdf, caps, saved);
 	trigger(cfg, delay, bdf, caps, kind);

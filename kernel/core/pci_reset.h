@@ -58,7 +58,8 @@ int MUST_CHECK pci_reset_function(const struct pci_cfg *cfg, const struct pci_de
 /**
  * pci_reset_begin(), pci_reset_end() - the same in two halves, for a caller that has other things
  * to do in the PCI_RESET_SETTLE_US between them. begin() leaves it alone after the reset was
- * asked for: -ENOTSUP, or 0 and *saved; end() puts the configuration back: -ETIMEDOUT.
+ * asked for: -ENOTSUP, -ENODEV (it does not answer), or 0 and *saved; end() puts the configuration
+ * back: -ETIMEDOUT.
  */
 int MUST_CHECK pci_reset_begin(const struct pci_cfg *cfg, const struct pci_delay *delay, u16 bdf,
 			       const struct pci_reset_caps *caps, struct pci_saved *saved);

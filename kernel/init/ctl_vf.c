@@ -311,7 +311,7 @@ static int move_vf(struct ctl_out *out, const struct ctl_args *args, bool twin)
 	if (t.function || !t.vm->machine)
 		return ctl_fail(out, -EINVAL, "%s of %s is no VF in use", ctl_arg(out, 1),
 				t.vm->name);
-	rc = ctl_opt_u64(out, "hook", 1, 9, &hook);
+	rc = ctl_opt_u64(out, "hook", 1, 19, &hook);
 	if (rc)
 		return rc;
 	igb_guest_hook(t.vm, t.net, (u8)hook);

@@ -7,6 +7,7 @@
 #include "guest/image/lib/apic.h"
 #include "guest/image/lib/boot.h"
 #include "guest/image/lib/pc.h"
+#include "guest/image/lib/power.h"
 #include "guest/image/lib/test.h"
 #include "kernel/base/str.h"
 #include "tests/guest/vf.h"
@@ -26,7 +27,7 @@ struct PACKED message {
 	u32 word[12]; /* in the answer to a report */
 };
 
-enum op { OP_ECHO, OP_REPORT, OP_REOPEN, OP_FLR, OP_HALF_MAIL, OP_END_MAIL, OP_STALL };
+enum op { OP_ECHO, OP_REPORT, OP_REOPEN, OP_FLR, OP_HALF_MAIL, OP_END_MAIL, OP_STALL, OP_REBOOT };
 
 static u64 *rx_ring, *tx_ring;
 static u8 *rx_buf, *tx_buf, *seen;
@@ -88,8 +89,9 @@ static void reopen(void)
 	wr(VF_CTRL, 0x04000000);
 	bad_mail += !mail(1);
 	rx_next = tx_next = 0;
-	for (u32 i = 0; i < RX_SLOTS; i++)
+	for (u32 i = 0; i < RX_SLOTS - 1; i++)
 		post(i);
+	memset(rx_ring + 2 * (RX_SLOTS - 1), 0, 16);
 	memset(tx_ring, 0, TX_SLOTS * 16);
 	wr(VF_IVAR, 0x8081);
 	wr(VF_EIAC, 7);
@@ -206,13 +208,17 @@ static bool receive(void)
 		return false;
 	__asm__ volatile("" ::: "memory");
 	memcpy(copy, rx_buf + rx_next * 2048, len < 2048 ? len : 2048);
-	post(rx_next);
+	/* As igbvf: the one before it is posted again, of this one the length stays. */
+	*status &= ~0xffffffffull;
+	post((rx_next + RX_SLOTS - 1) % RX_SLOTS);
 	wr(VF_RX + TAIL, rx_next);
 	rx_next = (rx_next + 1) % RX_SLOTS;
 	argument = m->argument;
 	serve(m, len);
 	if (m->type != TYPE)
 		return true;
+	if (m->op == OP_REBOOT)
+		power_reset();
 	if (m->op == OP_STALL)
 		wait_us(argument * 1000u);
 	if (m->op == OP_REOPEN || m->op == OP_FLR) {

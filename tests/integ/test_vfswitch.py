@@ -14,7 +14,7 @@ from lib.stream import TIME_SCALE
 from test_vf import MAC, NIC, NIC_DEVICES, ROOT_BUS, Peer, bare_section
 
 NEEDS = ("godwit.elf", "guest-kernels/vf_echo.elf")
-ECHO, REPORT, REOPEN, FLR, HALF_MAIL, END_MAIL, STALL = range(7)
+ECHO, REPORT, REOPEN, FLR, HALF_MAIL, END_MAIL, STALL, REBOOT = range(8)
 WORDS = ("highest", "lost", "twice", "late", "resets", "bad_mail", "received", "sent", "rx_head",
          "tx_head", "mask", "interrupts")
 GUEST = bytes.fromhex((MAC + "1").replace(":", ""))
@@ -394,3 +394,40 @@ def odd_moments(t):
             s.stop()
         r = s.report()
         assert not (s.twice or r["twice"] or r["bad_mail"]), (s.twice, r)
+
+
+def free_vfs(m):
+    return [r["vm"] for r in m.ctl.request("vf list") if r.get("row") == "vf"].count("-")
+
+
+@test(timeout=300, needs=NEEDS, cores=2)
+def reboots_on_the_way(t):
+    """The guest reboots while each point of a change is held; the operator resets it, stops and
+    starts it, while it waits to become hardware. Its only VF is free afterwards, each time."""
+    with echoing(t, vfs=1) as (m, s):
+        s.stop()
+        for to, points in (("twin", range(1, 6)), ("direct", range(6, 10))):
+            for point in points:
+                m.ctl.request("vf direct echo net0" if is_twin(m) else "vf twin echo net0")
+                if is_twin(m) == (to == "twin"):
+                    m.ctl.request("vf direct echo net0" if is_twin(m) else "vf twin echo net0")
+                s.send(s.frame(REBOOT))
+                switch(m, to, f"hook={point}")
+                m.com1.expect(r"vm echo: reset", timeout=30)
+                r = s.ask(REPORT)
+                assert r[22:26] == bytes(4), "it did not begin anew"
+                assert is_twin(m) == (to == "twin") and free_vfs(m) == (to == "twin")
+        for verbs in (("reset",), ("stop", "start")):
+            if not is_twin(m):
+                switch(m, "twin")
+            switch(m, "direct", "head=wrap")
+            for verb in verbs:
+                m.ctl.request(f"vm {verb} echo", timeout=60)
+            s.ask(REPORT)
+            print(verbs, is_twin(m), free_vfs(m))
+        if not is_twin(m):
+            switch(m, "twin")
+        switch(m, "direct")
+        s.ask(REPORT)
+        m.ctl.request("vm stop echo")
+        assert free_vfs(m) == 1

@@ -218,7 +218,8 @@ TEST(goes_on)
 		some_work(200);
 		CHECK_EQ(t.lost, 0);
 		CHECK(nsent > before && received);
-		for (i = 1; i < nsent; i++) /* in order, none twice; those on the way then are not sent */
+		/* In order, none twice; what waited then is not sent. */
+		for (i = 1; i < nsent; i++)
 			CHECK(sent[i] > sent[i - 1]);
 	}
 }

@@ -106,10 +106,54 @@ static int route(struct igb *g, u16 i, void (*fn)(void *ctx))
 	return rc;
 }
 
-static void serve_other(struct igb *g)
+static void die(struct igb *g, const char *why)
+{
+	g->dead = why;
+	log_err("nic %s: it %s", g->name, why);
+	pci_write(g->func->bdf, PCI_COMMAND, 2,
+		  pci_read(g->func->bdf, PCI_COMMAND, 2) & ~PCI_COMMAND_MASTER);
+}
+
+bool igb_answers(struct igb *g)
+{
+	u32 command = pci_read(g->func->bdf, PCI_COMMAND, 2);
+
+	if (g->dead)
+		return false;
+	if (command == 0xffff || reg_rd(g, IGB_STATUS) == ~0u)
+		die(g, "does not answer any more");
+	else if (!(command & PCI_COMMAND_MEMORY))
+		die(g, "was reset");
+	return !g->dead;
+}
+
+void igb_kill(const struct igb *g)
+{
+	struct pci_reset_caps caps;
+	struct pci_saved saved;
+
+	pci_reset_find(pci_cfg_host(), g->func->bdf, &caps);
+	if (pci_reset_begin(pci_cfg_host(), &host_delay, g->func->bdf, &caps, &saved))
+		log_err("nic %s: it cannot be reset", g->name);
+}
+
+/* Errors after which neither what it says nor what it wrote can be trusted. */
+static bool fatal_error(const struct pci_func *f)
+{
+	u32 severity = f->ext_aer ? pci_read(f->bdf, f->ext_aer + PCI_AER_SEVERITY, 4) : 0;
+
+	return severity & pci_read(f->bdf, f->ext_aer + PCI_AER_STATUS, 4) &
+	       ~pci_read(f->bdf, f->ext_aer + PCI_AER_MASK, 4);
+}
+
+static u32 look(struct igb *g)
 {
 	u32 cause, mbps;
 
+	if (igb_answers(g) && fatal_error(g->func))
+		die(g, "has a fatal error of its link to the host");
+	if (g->dead)
+		return 0;
 	spin_lock(&g->lock);
 	cause = reg_rd(g, IGB_ICR);
 	reg_wr(g, IGB_ICR, cause); /* where reading does not clear it */
@@ -118,14 +162,19 @@ static void serve_other(struct igb *g)
 	mbps = igb_link_mbps(&g->hw);
 	spin_unlock(&g->lock);
 	reg_wr(g, IGB_EIMS, BIT(VEC_OTHER));
+	return mbps;
+}
+
+static void serve_other(struct igb *g)
+{
+	u32 mbps = look(g);
+
 	if (mbps == g->mbps)
 		return;
 	g->mbps = mbps;
 	g->ticks = 0;
 	uplink_choose();
-	if (!mbps && reg_rd(g, IGB_STATUS) == ~0u)
-		log_err("nic %s: it does not answer any more", g->name);
-	else if (!mbps)
+	if (!mbps)
 		igb_failover(g);
 	igb_guests_link(g);
 	log_info("nic %s: link %s%u Mbit/s", g->name, mbps ? "up, " : "down, ", mbps);
@@ -152,6 +201,10 @@ static void watch(struct igb *g)
 		uplink_choose();
 		igb_failback(g);
 	}
+	if (g->dead)
+		igb_failover(g); /* those that were on the move */
+	else if (g->failover)
+		igb_switch_look(g);
 	if (timer_arm(&g->watch, tsc_read() + ns_to_tsc(WATCH_NS)))
 		log_warn("nic %s: it is not looked after any more", g->name);
 }
@@ -438,6 +491,8 @@ static int attach(struct igb *g, const struct pci_func *f)
 	if (!g->regs)
 		return -ENOMEM;
 	pci_write(f->bdf, PCI_COMMAND, 2, command | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+	if (f->ext_aer) /* what was before is of no interest: written ones clear */
+		pci_write(f->bdf, f->ext_aer + PCI_AER_STATUS, 4, ~0u);
 	return 0;
 }
 

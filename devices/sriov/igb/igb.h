@@ -61,6 +61,7 @@ struct igb {
 	u8 vfs;
 	bool failover, backup;
 	enum igb_head head; /* how rings are taken over; control */
+	const char *dead; /* NULL, or what it did: it is not asked any more; for good */
 	u8 vector[IGB_VECTORS]; /* of the host, 0: none */
 	/* Filters and VFs. Rank LOCK_PF. */
 	struct spinlock lock;
@@ -93,6 +94,15 @@ bool igb_matches(const struct pci_func *f);
  */
 int MUST_CHECK igb_start_nic(struct igb *g, const struct pci_func *f, const struct config_nic *cfg,
 			     char *why, size_t why_size);
+
+/**
+ * igb_answers() - false: its function is gone, or lost its configuration; said in the log once, and
+ * true of it from then on. Context: any.
+ */
+bool igb_answers(struct igb *g);
+
+/** igb_kill() - reset the function behind its driver's back, for tests. No lock held. */
+void igb_kill(const struct igb *g);
 
 /** igb_trusted() - it has a link, and had it for some time. Boot CPU. */
 bool igb_trusted(const struct igb *g);

@@ -30,17 +30,22 @@ void igb_failover(struct igb *g)
 {
 	char why[WHY];
 
-	for (u8 n = 0; n < g->vfs && g->failover && other_way(g); n++) {
+	for (u8 n = 0; n < g->vfs && g->failover && (g->dead || other_way(g)); n++) {
 		struct igb_guest *v = g->slot[n].guest;
 
 		if (!v || !v->a || !at_home(v->vm))
 			continue;
 		if (igb_guest_twin(v->vm, v->net, why, sizeof(why))) {
-			log_warn("vm %s: net%u stays at %s: %s", v->vm->name, v->net, g->name, why);
+			if (g->dead)
+				vm_fail(v->vm, NULL, "net%u is lost: nic %s %s, and: %s", v->net,
+					g->name, g->dead, why);
+			else
+				log_warn("vm %s: net%u stays at %s: %s", v->vm->name, v->net,
+					 g->name, why);
 			continue;
 		}
 		v->vm->own_config.net[v->net].twin = false; /* it is no operator's wish */
-		v->why = "no link";
+		v->why = g->dead ? "it is dead" : "no link";
 	}
 }
 
@@ -55,7 +60,7 @@ void igb_go_home(struct vm *vm, u8 net, const struct igb *g)
 	if (!v || v->g || !v->a || c->twin || (g && g != home))
 		return;
 	if (home && !home->mbps && home->failover && other_way(home)) {
-		v->why = "no link"; /* igb_failback() when it has one */
+		v->why = home->dead ? "it is dead" : "no link"; /* igb_failback() has it */
 		return;
 	}
 	rc = igb_guest_direct(vm, net, c->nic, why, sizeof(why));

@@ -42,7 +42,8 @@ int MUST_CHECK igb_guest_replace(struct vm *vm, u8 index, const char *nic, char 
 
 /**
  * igb_failover() - g has no link: its guests' VFs become their twins, if those reach the wire by
- * another NIC. igb_failback() - VFs that wait for g go there. Softirq, no lock held.
+ * another NIC; if g is dead, in any case, and a VM whose VF does not is stopped. igb_failback() -
+ * VFs that wait for g go there. Softirq, no lock held.
  */
 void igb_failover(struct igb *g);
 void igb_failback(const struct igb *g);
@@ -56,6 +57,9 @@ int MUST_CHECK igb_guest_head(struct vm *vm, u8 index, const char *how);
 
 /** igb_guest_hook() - its changes stop for 20 ms at this point, 0: nowhere. For tests. Control. */
 void igb_guest_hook(struct vm *vm, u8 index, u8 point);
+
+/** igb_switch_look() - keep what g's VFs' registers say, in case it dies. Softirq, no lock held. */
+void igb_switch_look(struct igb *g);
 
 /** igb_switch_poll() - changes that waited. Softirq of the NICs, boot CPU. */
 void igb_switch_poll(void);

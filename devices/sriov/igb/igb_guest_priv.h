@@ -28,6 +28,7 @@ struct igb_guest {
 	struct timer timer;
 	u64 due; /* ns, when the timer is; switch's lock */
 	struct vdev vdev; /* the state that is neither configuration space nor MSI-X */
+	u32 seen[21]; /* counters of its hardware, from IGB_VF_STAT on, as last read */
 	bool has_port;
 	u32 port;
 	/* Of changes; control. */
@@ -56,6 +57,12 @@ void igb_twin_stop(struct igb_guest *v);
 int MUST_CHECK igb_twin_policy(struct igb_guest *v, const struct igb_vf *policy);
 int MUST_CHECK igb_twin_add_port(struct igb_guest *v);
 void igb_twin_listen(struct igb_guest *v);
+
+/**
+ * igb_twin_show() - its frames come by another NIC from now on: the switches on the way are told.
+ * No lock held.
+ */
+void igb_twin_show(struct igb_guest *v);
 
 /** igb_twin_mmio() - the guest's access behind page 0. Locks: vm->lock. */
 void igb_twin_mmio(struct igb_guest *v, u32 off, unsigned size, bool write, u64 *value);

@@ -85,7 +85,7 @@ static int aside(struct vm *vm, u32 *held_us, char *why, size_t why_size)
 	for (u8 i = 0; i < CONFIG_NETS; i++) {
 		struct igb_guest *v = igb_guest_of(vm, i);
 
-		if (!v || !v->a || (!v->g && !v->next))
+		if (!v || !v->a || (!v->g && !v->next && !v->twin.lost))
 			continue;
 		rc = igb_guest_twin(vm, i, text, sizeof(text));
 		if (rc) {

@@ -22,6 +22,7 @@
 #define EIMS	 0x1524u
 #define QUEUE_ON BIT(25)
 #define HOOK_US	 20000u
+#define HOOK_RESET 10u
 
 /* Registers of page 1 that a VF has as the twin has them. */
 static const struct {
@@ -58,11 +59,13 @@ static void copy_learned(struct igb_vf *to, const struct igb_vf *from)
 	memcpy(to->hash, from->hash, sizeof(to->hash));
 }
 
-/* Where a test lets things happen: to the twin 1 to 5, to hardware 6 to 9. */
-static void hook(const struct igb_guest *v, u8 point)
+/* Where a test lets things happen: to the twin 1 to 5, to hardware 6 to 9; 10 more: g is reset. */
+static void hook(const struct igb_guest *v, const struct igb *g, u8 point)
 {
 	if (v->hook == point)
 		delay_us(HOOK_US);
+	else if (v->hook == point + HOOK_RESET)
+		igb_kill(g);
 }
 
 static volatile u8 *vf_bar(const struct igb *g, u8 n)
@@ -138,30 +141,67 @@ static void read_ring(u32 *ring, volatile u8 *regs)
 		ring[ring_regs[i]] = mmio_read32(regs + 4u * ring_regs[i]);
 	ring[VF_HEAD] = mmio_read32(regs + 4 * VF_HEAD);
 	ring[VF_TAIL] = mmio_read32(regs + 4 * VF_TAIL);
+	ring[VF_DCTL] = mmio_read32(regs + 4 * VF_DCTL);
 }
 
-static void read_state(struct igb_guest *v, volatile u8 *bar)
+/* False: it did not answer all the time, nothing was read. */
+static bool read_state(struct igb_guest *v, volatile u8 *bar)
 {
-	struct vf_twin *t = &v->twin;
+	u32 rx[VF_TWIN_RING] = { 0 }, tx[VF_TWIN_RING] = { 0 }, irq[VF_TWIN_INTS] = { 0 };
 
-	read_ring(t->rx, bar + IGB_VF_RX);
-	read_ring(t->tx, bar + IGB_VF_TX);
+	read_ring(rx, bar + IGB_VF_RX);
+	read_ring(tx, bar + IGB_VF_TX);
 	for (u32 i = 0; i < ARRAY_SIZE(int_regs); i++)
-		t->irq[int_regs[i].reg] = mmio_read32(bar + int_regs[i].off);
+		irq[int_regs[i].reg] = mmio_read32(bar + int_regs[i].off);
 	/* The VF's own copy may say what was written last; the physical function's is the mask. */
-	t->irq[VF_EIMS] = mmio_read32(v->g->regs + IGB_EIMS) >> IGB_VF_EITR(v->n) & 7;
-	t->irq[VF_EICR] = 0;
+	irq[VF_EIMS] = mmio_read32(v->g->regs + IGB_EIMS) >> IGB_VF_EITR(v->n) & 7;
+	if (!igb_answers(v->g))
+		return false;
+	memcpy(v->twin.rx, rx, sizeof(rx));
+	memcpy(v->twin.tx, tx, sizeof(tx));
+	memcpy(v->twin.irq, irq, sizeof(irq));
+	return true;
+}
+
+void igb_switch_look(struct igb *g)
+{
+	for (u8 n = 0; n < g->vfs; n++) {
+		struct igb_guest *v = g->slot[n].guest;
+		volatile u8 *bar = vf_bar(g, n);
+
+		if (!bar || !v || !v->a || v->g != g)
+			continue;
+		spin_lock(&v->vm->lock); /* a reset by its driver is before or behind it */
+		(void)read_state(v, bar); /* of one that does not answer the last is good */
+		spin_unlock(&v->vm->lock);
+	}
+}
+
+/* What its registers say, with its queues stopped; false: it does not answer. */
+static bool stop_and_read(struct igb_guest *v, struct igb *g, volatile u8 *bar)
+{
+	u32 rx = mmio_read32(bar + IGB_VF_RX + 4 * VF_DCTL);
+	u32 tx = mmio_read32(bar + IGB_VF_TX + 4 * VF_DCTL);
+
+	if (!igb_answers(g))
+		return false;
+	if (stop_hardware(g, bar))
+		log_err("nic %s: VF %u did not stop, it is cut off", g->name, v->n);
+	hook(v, g, 3);
+	if (!read_state(v, bar))
+		return false;
+	v->twin.rx[VF_DCTL] = rx;
+	v->twin.tx[VF_DCTL] = tx;
+	return true;
 }
 
 /* The hardware's part of it ends here. All vCPUs parked, pages trapped. */
 static void take_over(struct igb_guest *v, struct igb *g, volatile u8 *bar)
 {
-	v->twin.rx[VF_DCTL] = mmio_read32(bar + IGB_VF_RX + 4 * VF_DCTL);
-	v->twin.tx[VF_DCTL] = mmio_read32(bar + IGB_VF_TX + 4 * VF_DCTL);
-	if (stop_hardware(g, bar))
-		log_err("nic %s: VF %u did not stop, it is cut off", g->name, v->n);
-	hook(v, 3);
-	read_state(v, bar);
+	if (!stop_and_read(v, g, bar)) {
+		assign_cut(v->a, &g->slot[v->n].left); /* it writes nothing any more */
+		vf_twin_recover(&v->twin);
+	}
 	copy_learned(&v->soft.vf[0], &g->hw.vf[v->n]);
 	igb_vf0_freeze_stats(&v->page);
 	v->g = NULL;
@@ -201,12 +241,12 @@ static int direct_to_twin(struct igb_guest *v, char *why, size_t size)
 		return rc;
 	assign_close(v->a);
 	/* Group frames that the VF has got do not go to the twin, its own from here on do. */
-	hook(v, 1);
+	hook(v, g, 1);
 	v->last.frames = serve();
 	divert(g, v->n, true);
-	hook(v, 2);
+	hook(v, g, 2);
 	take_over(v, g, bar);
-	hook(v, 4);
+	hook(v, g, 4);
 	(void)net_lock();
 	if (igb_twin_add_port(v))
 		log_err("vm %s: net%u: no port at the switch", v->vm->name, v->net);
@@ -216,10 +256,14 @@ static int direct_to_twin(struct igb_guest *v, char *why, size_t size)
 	igb_twin_recheck(v);
 	vm_let_go(v->vm);
 	v->last.stopped_us = (u32)((time_ns() - stood) / 1000);
-	hook(v, 5);
+	hook(v, g, 5);
 	igb_twin_listen(v);
 	igb_guest_take(g, v->n);
-	assign_cut(v->a, &g->slot[v->n].left);
+	if (assign_is_backed(v->a))
+		assign_cut(v->a, &g->slot[v->n].left);
+	if (v->twin.lost)
+		log_warn("vm %s: net%u: its driver has to ring before a queue's place is known",
+			 v->vm->name, v->net);
 	return 0;
 }
 
@@ -254,6 +298,8 @@ static int write_state(struct igb_guest *v, volatile u8 *bar, bool placed)
 		igb_vf_open(&v->g->hw, v->n);
 		spin_unlock(&v->g->lock);
 	}
+	if (!igb_answers(v->g)) /* up to here it has done nothing */
+		return -EIO;
 	/* A queue looks at its tail when that is written and it is on. */
 	mmio_write32(bar + IGB_VF_RX + 4 * VF_TAIL, t->rx[VF_TAIL]);
 	mmio_write32(bar + IGB_VF_TX + 4 * VF_TAIL, t->tx[VF_TAIL]);
@@ -337,7 +383,7 @@ static int hand_over(struct igb_guest *v, struct igb *g, u8 n, const struct move
 	/* The driver may have asked for more, or reset it, since prepare(). */
 	copy_learned(&g->hw.vf[n], &v->soft.vf[0]);
 	wait_sent(nics_uplink());
-	hook(v, 7);
+	hook(v, g, 7);
 	if (m->how == IGB_HEAD_WRAP && !vf_twin_at_start(&v->twin))
 		rc = -EBUSY; /* it went on until it was held */
 	else
@@ -348,9 +394,9 @@ static int hand_over(struct igb_guest *v, struct igb *g, u8 n, const struct move
 		set_owner(v, NULL, 0);
 		return rc;
 	}
-	hook(v, 8);
+	hook(v, g, 8);
 	divert(g, n, false);
-	hook(v, 9);
+	hook(v, g, 9);
 	v->last.frames += serve(); /* what came until then: be_send() knows */
 	igb_twin_stop(v);
 	assign_open(v->a);
@@ -360,7 +406,7 @@ static int hand_over(struct igb_guest *v, struct igb *g, u8 n, const struct move
 /* What the NIC is found not to do, it is not asked for again. */
 static void note_failure(struct igb_guest *v, struct igb *g, const struct move *m, int rc)
 {
-	if (v->head != IGB_HEAD_PROBED || rc == -EBUSY || m->how == IGB_HEAD_WRAP)
+	if (v->head != IGB_HEAD_PROBED || rc == -EBUSY || m->how == IGB_HEAD_WRAP || g->dead)
 		return;
 	g->head = m->how == IGB_HEAD_WRITE ? IGB_HEAD_DUMMY : IGB_HEAD_WRAP;
 	log_warn("nic %s: rings are taken over by %s from now on", g->name,
@@ -408,7 +454,7 @@ static int end_direct(struct igb_guest *v, struct igb *g, u8 n, const struct mov
 	u64 stood;
 	int rc;
 
-	hook(v, 6);
+	hook(v, g, 6);
 	if (m->how != IGB_HEAD_WRAP)
 		(void)serve();
 	stood = time_ns();
@@ -424,18 +470,21 @@ static int end_direct(struct igb_guest *v, struct igb *g, u8 n, const struct mov
 	v->last.stopped_us = (u32)((time_ns() - stood) / 1000);
 	if (!rc || (rc == -EBUSY && m->how == IGB_HEAD_WRAP))
 		return rc;
-	fmt_snprintf(why.text, why.size, "this hardware does not go on in the middle of a ring: %s",
-		     err_name(rc));
+	fmt_snprintf(why.text, why.size, "this hardware %s: %s",
+		     g->dead ? g->dead : "does not go on in the middle of a ring", err_name(rc));
 	note_failure(v, g, m, rc);
 	igb_switch_give_up(v, g, n);
 	return rc;
 }
 
-static void done(struct igb_guest *v, const char *to, u64 start)
+/* nic: the hardware that it has, or had. */
+static void done(struct igb_guest *v, const struct igb *nic, u64 start)
 {
 	v->last.us = (u32)((time_ns() - start) / 1000);
-	log_info("vm %s: net%u: to %s in %u us, it stood %u us, %u frames", v->vm->name, v->net, to,
-		 v->last.us, v->last.stopped_us, v->last.frames);
+	log_info("vm %s: net%u: to %s in %u us, it stood %u us, %u frames", v->vm->name, v->net,
+		 v->g ? nic->name : "its twin", v->last.us, v->last.stopped_us, v->last.frames);
+	if (nic != nics_uplink())
+		igb_twin_show(v);
 }
 
 static void done_direct(struct igb_guest *v, u64 start)
@@ -444,7 +493,7 @@ static void done_direct(struct igb_guest *v, u64 start)
 
 	net->twin = false; /* also at its next start */
 	str_copy(net->nic, sizeof(net->nic), v->g->name);
-	done(v, v->g->name, start);
+	done(v, v->g, start);
 }
 
 int igb_switch_finish(struct igb_guest *v, char *why, size_t size)
@@ -464,15 +513,19 @@ static struct igb_guest *find(struct vm *vm, u8 index, bool twin, char *why, siz
 {
 	struct igb_guest *v = igb_guest_of(vm, index);
 
-	if (v && v->a && (v->g == NULL) == twin)
+	if (v && v->a && (v->g == NULL) == twin && !v->twin.lost)
 		return v;
-	str_copy(why, size, !v ? "it has no such VF" : twin ? "it is direct" : "it is the twin");
+	str_copy(why, size, !v		   ? "it has no such VF"
+			    : v->twin.lost ? "where its rings stand is not known yet"
+			    : twin	   ? "it is direct"
+					   : "it is the twin");
 	return NULL;
 }
 
 int igb_guest_twin(struct vm *vm, u8 index, char *why, size_t why_size)
 {
 	struct igb_guest *v = igb_guest_of(vm, index);
+	const struct igb *nic = v ? v->g : NULL;
 	u64 start = time_ns();
 	int rc;
 
@@ -485,7 +538,7 @@ int igb_guest_twin(struct vm *vm, u8 index, char *why, size_t why_size)
 	if (rc)
 		return rc;
 	vm->own_config.net[index].twin = true; /* also at its next start */
-	done(v, "its twin", start);
+	done(v, nic, start);
 	return 0;
 }
 
@@ -519,28 +572,6 @@ int igb_guest_direct(struct vm *vm, u8 index, const char *nic, char *why, size_t
 	if (!rc)
 		done_direct(v, start);
 	return rc;
-}
-
-int igb_guest_head(struct vm *vm, u8 index, const char *how)
-{
-	static const char *const names[] = { NULL, "write", "dummy", "wrap" };
-	struct igb_guest *v = igb_guest_of(vm, index);
-	u32 i = how ? 1 : 0;
-
-	while (how && i < ARRAY_SIZE(names) && strcmp(how, names[i]) != 0)
-		i++;
-	if (!v || i == ARRAY_SIZE(names))
-		return v ? -EINVAL : -ENOENT;
-	v->head = (enum igb_head)i;
-	return 0;
-}
-
-void igb_guest_hook(struct vm *vm, u8 index, u8 point)
-{
-	struct igb_guest *v = igb_guest_of(vm, index);
-
-	if (v)
-		v->hook = point;
 }
 
 struct igb_switch_stat igb_guest_switched(const struct vm *vm, u8 index)

@@ -219,6 +219,24 @@ void igb_twin_listen(struct igb_guest *v)
 			 "there", nics_uplink()->name, IGB_RARS, v->net, v->vm->name);
 }
 
+void igb_twin_show(struct igb_guest *v)
+{
+	struct vswitch *sw = net_lock();
+	struct frame f;
+	struct netbe nic;
+
+	if (v->g) {
+		vswitch_announcement(v->soft.vf[0].mac, &f);
+		f.vlan = v->soft.vf[0].vlan;
+		nic = igb_netbe(v->g);
+		(void)nic.ops->send(nic.ctx, &f);
+		nic.ops->flush(nic.ctx);
+	} else if (v->has_port) {
+		vswitch_show(sw, v->port, net_now());
+	}
+	net_unlock();
+}
+
 static int open_port(struct igb_guest *v)
 {
 	int rc;

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Hardware that begins at the beginning of a ring only: the twin goes on until its rings are there.
+ * What a test asks of changes.
  */
 #include "devices/net/net.h"
 #include "devices/sriov/igb/igb_guest_priv.h"
 #include "devices/sriov/nics.h"
 #include "kernel/base/atomic.h"
+#include "kernel/base/bits.h"
 #include "kernel/base/err.h"
+#include "kernel/base/str.h"
 #include "kernel/core/log.h"
 #include "kernel/core/percpu.h"
 
@@ -103,4 +106,26 @@ void igb_switch_poll(void)
 	}
 	for (u32 i = 0; nics_at(i); i++)
 		nics_at(i)->rx_waits = false;
+}
+
+int igb_guest_head(struct vm *vm, u8 index, const char *how)
+{
+	static const char *const names[] = { NULL, "write", "dummy", "wrap" };
+	struct igb_guest *v = igb_guest_of(vm, index);
+	u32 i = how ? 1 : 0;
+
+	while (how && i < ARRAY_SIZE(names) && strcmp(how, names[i]) != 0)
+		i++;
+	if (!v || i == ARRAY_SIZE(names))
+		return v ? -EINVAL : -ENOENT;
+	v->head = (enum igb_head)i;
+	return 0;
+}
+
+void igb_guest_hook(struct vm *vm, u8 index, u8 point)
+{
+	struct igb_guest *v = igb_guest_of(vm, index);
+
+	if (v)
+		v->hook = point;
 }
