@@ -44,27 +44,32 @@ static u32 fold(u32 sum)
 	return sum;
 }
 
-/* One's complement; the carry out of 64 bits counts 1. Built in: no call for each word. */
-static u64 add_word(u64 s, const u8 *p)
+/* The carry out of 64 bits counts 1. Built in: no call for each word. */
+static void add_word(u64 *s, u64 *carry, const u8 *p)
 {
 	u64 w;
 
 	__builtin_memcpy(&w, p, 8);
-	s += w;
-	return s + (s < w);
+	*s += w;
+	*carry += *s < w;
 }
 
 u32 offload_sum(u32 sum, const u8 *p, u32 n, u32 parity)
 {
-	u64 s = 0;
+	u64 s = 0, carry = 0;
 	u32 i = 0, part;
 
 	/* In the machine's byte order; swapping bytes of the sum swaps those of the terms. */
-	for (; i + 32 <= n; i += 32)
-		s = add_word(add_word(add_word(add_word(s, p + i), p + i + 8), p + i + 16),
-			     p + i + 24);
+	for (; i + 32 <= n; i += 32) {
+		add_word(&s, &carry, p + i);
+		add_word(&s, &carry, p + i + 8);
+		add_word(&s, &carry, p + i + 16);
+		add_word(&s, &carry, p + i + 24);
+	}
 	for (; i + 8 <= n; i += 8)
-		s = add_word(s, p + i);
+		add_word(&s, &carry, p + i);
+	s += carry;
+	s += s < carry;
 	s = (s & 0xffffffff) + (s >> 32);
 	for (; i < n; i++)
 		s += (u32)p[i] << (i & 1) * 8;

@@ -21,6 +21,7 @@
 #define DESC	  16u
 #define VECTORS	  (BIT(VF_TWIN_VECTORS) - 1)
 #define IVAR_ON	  0x80u
+#define STREAM	  4u /* more causes in an interval begin one, more than half of it keep it */
 #define EITR_NS(r) (((r) >> 2) * 1000ull)
 
 /* Receive: buffer sizes and kinds of descriptors. */
@@ -112,8 +113,10 @@ static void cause(struct vf_twin *t, u32 entry)
 {
 	u32 vector = entry & 3;
 
-	if ((entry & IVAR_ON) && vector < VF_TWIN_VECTORS)
-		t->irq[VF_EICR] |= 1u << vector;
+	if (!(entry & IVAR_ON) || vector >= VF_TWIN_VECTORS)
+		return;
+	t->irq[VF_EICR] |= 1u << vector;
+	t->causes[vector]++;
 }
 
 static void rx_cause(struct vf_twin *t)
@@ -131,15 +134,19 @@ static u32 untold(const struct vf_twin *t)
 	return t->irq[VF_EICR] & t->irq[VF_EIMS] & ~t->told;
 }
 
+/* Putting off pays where several come: a question and its answer are not to wait for each other. */
 u32 vf_twin_irqs(struct vf_twin *t, u64 now)
 {
 	u32 fresh = untold(t);
 
 	for (u32 i = 0; i < VF_TWIN_VECTORS; i++) {
-		if (now < t->quiet[i])
-			fresh &= ~(1u << i);
-		else if (fresh >> i & 1)
+		if (now < t->quiet[i]) {
+			fresh &= ~((u32)t->stream[i] << i);
+		} else if (fresh >> i & 1) {
 			t->quiet[i] = now + EITR_NS(t->irq[VF_EITR + i]);
+			t->stream[i] = t->causes[i] > (t->stream[i] ? STREAM / 2 : STREAM);
+			t->causes[i] = 0;
+		}
 	}
 	t->irq[VF_EICR] &= ~(fresh & t->irq[VF_EIAC]);
 	t->irq[VF_EIMS] &= ~(fresh & t->irq[VF_EIAM]);

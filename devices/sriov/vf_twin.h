@@ -72,7 +72,10 @@ struct vf_twin {
 	u8 lost;	/* VF_LOST_*: that ring's places are not known until its driver rings */
 	u16 max_frame;	/* to receive, with CRC as the mailbox counts */
 	u32 told;	/* causes that the guest knows of */
-	u64 quiet[VF_TWIN_VECTORS]; /* ns: moderation, no interrupt of it before */
+	/* Moderation, by vector: when its interval ends (ns), causes in it; a stream goes on. */
+	u64 quiet[VF_TWIN_VECTORS];
+	u32 causes[VF_TWIN_VECTORS];
+	bool stream[VF_TWIN_VECTORS];
 	struct vf_twin_count count;
 	/* The machine's state. */
 	u32 rx[VF_TWIN_RING], tx[VF_TWIN_RING];

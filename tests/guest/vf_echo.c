@@ -27,7 +27,8 @@ struct PACKED message {
 	u32 word[12]; /* in the answer to a report */
 };
 
-enum op { OP_ECHO, OP_REPORT, OP_REOPEN, OP_FLR, OP_HALF_MAIL, OP_END_MAIL, OP_STALL, OP_REBOOT };
+enum op { OP_ECHO, OP_REPORT, OP_REOPEN, OP_FLR, OP_HALF_MAIL, OP_END_MAIL, OP_STALL, OP_REBOOT,
+	  OP_NAP };
 
 static u64 *rx_ring, *tx_ring;
 static u8 *rx_buf, *tx_buf, *seen;
@@ -175,6 +176,33 @@ static void end_mail(void)
 	bad_mail += (rd(VF_MBOX) & 0x30) != 0x30 || rd(VF_MEM) != 0xa0000005;
 }
 
+static void mask(bool by_table, bool on)
+{
+	for (u32 i = 0; i < 2 && by_table; i++)
+		mmio_write(BAR3 + 16 * i + 12, on);
+	if (!by_table)
+		wr(on ? VF_EIMC : VF_EIMS, 7);
+}
+
+/* Interrupts are masked until somebody presses a key; how many of each vector there were owed. */
+static void nap(struct message *m)
+{
+	u32 before[2];
+
+	mask(m->argument, true);
+	sti();
+	serial_printf("echo: naps\n");
+	while (serial_read() < 0)
+		;
+	for (u32 i = 0; i < 2; i++)
+		before[i] = trap_counted(VEC + i);
+	mask(m->argument, false);
+	wait_us(20000);
+	cli();
+	for (u32 i = 0; i < 2; i++)
+		m->word[i] = trap_counted(VEC + i) - before[i];
+}
+
 static void serve(struct message *m, u32 len)
 {
 	u8 mac[6];
@@ -189,6 +217,8 @@ static void serve(struct message *m, u32 len)
 		half_mail();
 	else if (m->op == OP_END_MAIL)
 		end_mail();
+	else if (m->op == OP_NAP)
+		nap(m);
 	memcpy(mac, m->to, 6);
 	memcpy(m->to, m->from, 6);
 	memcpy(m->from, mac, 6);

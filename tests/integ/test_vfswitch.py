@@ -14,7 +14,7 @@ from lib.stream import TIME_SCALE
 from test_vf import MAC, NIC, NIC_DEVICES, ROOT_BUS, Peer, bare_section
 
 NEEDS = ("godwit.elf", "guest-kernels/vf_echo.elf")
-ECHO, REPORT, REOPEN, FLR, HALF_MAIL, END_MAIL, STALL, REBOOT = range(8)
+ECHO, REPORT, REOPEN, FLR, HALF_MAIL, END_MAIL, STALL, REBOOT, NAP = range(9)
 WORDS = ("highest", "lost", "twice", "late", "resets", "bad_mail", "received", "sent", "rx_head",
          "tx_head", "mask", "interrupts")
 GUEST = bytes.fromhex((MAC + "1").replace(":", ""))
@@ -431,3 +431,44 @@ def reboots_on_the_way(t):
         s.ask(REPORT)
         m.ctl.request("vm stop echo")
         assert free_vfs(m) == 1
+
+
+def received(m):
+    return next(int(r["rx_packets"]) for r in m.ctl.request("vf list") if r.get("vm") == "echo")
+
+
+def wait_for(what, true):
+    end = time.monotonic() + 20 * TIME_SCALE
+    while not true():
+        assert time.monotonic() < end, what
+        time.sleep(0.01)
+
+
+@test(timeout=120, needs=NEEDS, cores=2)
+def owed_interrupts(t):
+    """Frames come while the driver has its interrupts masked, at the VF or in the MSI-X table, and
+    then the VF changes. Unmasked, it gets the one interrupt that it is owed, before any new frame."""
+    with echoing(t) as (m, s):
+        s.until(5)
+        s.stop()
+        guests.attach(m, "echo")
+        for by_table in (0, 1):
+            for to in ("direct", "twin", "twin", "direct"):
+                before = received(m)
+                s.answers.pop(NAP, None)
+                s.send(s.frame(NAP, 0, by_table))
+                m.com1.expect("echo: naps", timeout=30)
+                for _ in range(3):
+                    s.number += 1
+                    s.waits.add(s.number)
+                    s.send(s.frame(ECHO, s.number))
+                wait_for("frames", lambda n=before + 4: received(m) == n)
+                changes = is_twin(m) != (to == "twin")
+                if changes:
+                    switch(m, to)
+                m.com1.send("x")
+                wait_for("an answer", lambda: NAP in s.answers)
+                tx, rx = struct.unpack_from("<2I", s.answers[NAP], 22)
+                print(by_table, to, "interrupts of reception, of sending:", rx, tx)
+                assert rx == 1 and tx <= changes, (by_table, to, rx, tx)
+        intact(s)

@@ -328,14 +328,20 @@ TEST(interrupts_are_moderated)
 	start();
 	vfd_wr(&d, 0x1684, 0x1e8); /* 122 us */
 	now = 1000000;
+	for (u32 i = 0; i < 6; i++) { /* nobody knows yet that it is a stream */
+		CHECK_EQ(receive(f, sizeof(f)), NET_OK);
+		vfd_wr(&d, 0x1524, 2);
+		CHECK_EQ(raised[1], i + 1);
+	}
+	now += 122000;
 	CHECK_EQ(receive(f, sizeof(f)), NET_OK);
 	vfd_wr(&d, 0x1524, 2);
-	CHECK_EQ(raised[1], 1);
+	CHECK_EQ(raised[1], 7);
 	for (u32 i = 0; i < 3; i++)
 		CHECK_EQ(receive(f, sizeof(f)), NET_OK);
 	CHECK_EQ(vf_twin_wait(&t, now), ~0ull); /* masked itself */
 	vfd_wr(&d, 0x1524, 2);
-	CHECK_EQ(raised[1], 1);
+	CHECK_EQ(raised[1], 7);
 	CHECK_EQ(vf_twin_wait(&t, now), 122000);
 	now += 121999;
 	CHECK_EQ(vf_twin_wait(&t, now), 1);
@@ -345,7 +351,16 @@ TEST(interrupts_are_moderated)
 	CHECK_EQ(raised[0], 1);
 	CHECK_EQ(vf_twin_irqs(&t, now + 1), 2);
 	CHECK_EQ(vf_twin_wait(&t, now + 1), ~0ull);
-	/* Not over a reset, a move or a change: then one too many. */
+	/* Few came: the one after is not put off. Nor is one by the time of another machine. */
+	vfd_wr(&d, 0x1524, 2);
+	vf_twin_recheck(&t);
+	CHECK_EQ(vf_twin_irqs(&t, now + 2) & 2, 0);
+	now += 123000;
+	CHECK_EQ(vf_twin_irqs(&t, now) & 2, 2);
+	vfd_wr(&d, 0x1524, 2);
+	vf_twin_recheck(&t);
+	CHECK_EQ(vf_twin_irqs(&t, now) & 2, 2);
+	t.stream[1] = true;
 	vfd_wr(&d, 0x1524, 2);
 	vf_twin_recheck(&t);
 	CHECK_EQ(vf_twin_irqs(&t, now + 2) & 2, 0);
