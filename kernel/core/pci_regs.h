@@ -39,6 +39,7 @@
 #define PCI_AER_STATUS	 0x04u /* uncorrectable errors: seen, not reported, fatal */
 #define PCI_AER_MASK	 0x08u
 #define PCI_AER_SEVERITY 0x0cu
+#define PCI_AER_LINK 0x62030u /* data link, surprise down, flow control, overflow, malformed */
 #define PCI_EXT_ACS   0x000d
 #define PCI_EXT_ARI   0x000e
 #define PCI_EXT_SRIOV 0x0010

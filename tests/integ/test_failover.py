@@ -4,6 +4,7 @@ import contextlib
 import re
 import time
 
+import test_hotplug
 from lib import guests
 from lib.ctl import CtlError
 from lib.guests import on
@@ -222,6 +223,27 @@ def linux_survives(t):
         assert all(0 <= y - x < 1 << 28 for x, y in zip(before, after)), (before, after)
         links = on(m, 1, "dmesg | grep -c 'igbvf.*Link is'")
         assert re.search(r"^1\s*$", links, re.M), links
+        on(m, 1, "sh /tests/check-dmesg.sh")
+    finally:
+        m.peer.close()
+
+
+@test(timeout=300, needs=NEEDS, cores=2)
+def team_loses_its_primary(t):
+    """The NIC of a team's primary is pulled: to the guest the card is, and its standby goes on."""
+    team = section(1, "pv", f"standby=yes\nnet1 = vf mac={MAC}1 hotplug=yes")
+    m = machine(t, team, section(2, "pv"), nic=NICS, devices=devices(2))
+    try:
+        up(m, 2)
+        # The emulated NIC gives a VF's own multicasts back to it: IPv6 would warn of its own address.
+        on(m, 1, "echo 1 >/proc/sys/net/ipv6/conf/eth0/disable_ipv6")
+        test_hotplug.plug(m)
+        ping(m, 1, 2)
+        pull(m, "nic0")
+        test_hotplug.wait(m, 1, f"[ ! -e {test_hotplug.PRIMARY} ]")
+        ping(m, 1, OUTSIDE)
+        ping(m, 2, 1)
+        assert guests.state_of(m, "g1") == "running"
         on(m, 1, "sh /tests/check-dmesg.sh")
     finally:
         m.peer.close()

@@ -137,12 +137,15 @@ void igb_kill(const struct igb *g)
 		log_err("nic %s: it cannot be reset", g->name);
 }
 
-/* Errors after which neither what it says nor what it wrote can be trusted. */
+/*
+ * Errors after which neither what it says nor what it wrote can be trusted; none that a guest's
+ * wrong addresses cause.
+ */
 static bool fatal_error(const struct pci_func *f)
 {
 	u32 severity = f->ext_aer ? pci_read(f->bdf, f->ext_aer + PCI_AER_SEVERITY, 4) : 0;
 
-	return severity & pci_read(f->bdf, f->ext_aer + PCI_AER_STATUS, 4) &
+	return severity & PCI_AER_LINK & pci_read(f->bdf, f->ext_aer + PCI_AER_STATUS, 4) &
 	       ~pci_read(f->bdf, f->ext_aer + PCI_AER_MASK, 4);
 }
 

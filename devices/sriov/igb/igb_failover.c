@@ -26,26 +26,36 @@ static bool at_home(const struct vm *vm)
 	return !vm->migrating && (vm->state == VM_RUNNING || vm->state == VM_PAUSED);
 }
 
+/* Of a team the standby goes on, as if the card was pulled. */
+static int leave(struct igb_guest *v, const struct igb *g, char *why)
+{
+	int rc;
+
+	if (g->dead && igb_is_primary(v->vm, v->net))
+		return igb_plug(v->vm, v->net, false, why, WHY);
+	rc = igb_guest_twin(v->vm, v->net, why, WHY);
+	if (rc)
+		return rc;
+	v->vm->own_config.net[v->net].twin = false; /* it is no operator's wish */
+	v->why = g->dead ? "it is dead" : "no link";
+	return 0;
+}
+
 void igb_failover(struct igb *g)
 {
-	char why[WHY];
+	char why[WHY] = "";
 
 	for (u8 n = 0; n < g->vfs && g->failover && (g->dead || other_way(g)); n++) {
 		struct igb_guest *v = g->slot[n].guest;
+		struct vm *vm = v ? v->vm : NULL;
 
-		if (!v || !v->a || !at_home(v->vm))
+		if (!v || !v->a || !at_home(vm) || !leave(v, g, why))
 			continue;
-		if (igb_guest_twin(v->vm, v->net, why, sizeof(why))) {
-			if (g->dead)
-				vm_fail(v->vm, NULL, "net%u is lost: nic %s %s, and: %s", v->net,
-					g->name, g->dead, why);
-			else
-				log_warn("vm %s: net%u stays at %s: %s", v->vm->name, v->net,
-					 g->name, why);
-			continue;
-		}
-		v->vm->own_config.net[v->net].twin = false; /* it is no operator's wish */
-		v->why = g->dead ? "it is dead" : "no link";
+		if (g->dead)
+			vm_fail(vm, NULL, "VF %u of nic %s is lost, which %s, and: %s", n, g->name,
+				g->dead, why);
+		else
+			log_warn("vm %s: stays at %s: %s", vm->name, g->name, why);
 	}
 }
 

@@ -109,6 +109,12 @@ void igb_twin_recheck(struct igb_guest *v);
 /** igb_is_primary() - is that interface meant for a team with a paravirtual one of its address? */
 bool igb_is_primary(const struct vm *vm, u8 net);
 
+/**
+ * igb_plug() - it comes into its slot, as its configuration says, or out of it, whatever the guest
+ * does with it. -ETIMEDOUT, errors of igb_guest_add(). Control.
+ */
+int MUST_CHECK igb_plug(struct vm *vm, u8 net, bool in, char *why, size_t why_size);
+
 /** igb_move_init() - VFs get out of the way of their VM's moves. Once at boot. */
 void igb_move_init(void);
 

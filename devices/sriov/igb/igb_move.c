@@ -24,8 +24,7 @@ bool igb_is_primary(const struct vm *vm, u8 net)
 	return false;
 }
 
-/* Into its slot, or out of it. */
-static int plug(struct vm *vm, u8 net, bool in, char *why, size_t why_size)
+int igb_plug(struct vm *vm, u8 net, bool in, char *why, size_t why_size)
 {
 	int rc = vm_hold(vm, why, why_size);
 
@@ -50,7 +49,7 @@ static void back(struct vm *vm)
 		else if (igb_guest_of(vm, i))
 			slots_call_off(vm, i);
 		else if (config_net_filled(&vm->config->net[i]) &&
-			 plug(vm, i, true, why, sizeof(why)))
+			 igb_plug(vm, i, true, why, sizeof(why)))
 			log_warn("vm %s: goes on with its standby: %s", vm->name, why);
 	}
 }
@@ -69,7 +68,7 @@ static int unplug(struct vm *vm, bool ask, char *why, size_t why_size)
 		}
 		/* Where nobody listens it is taken out at once, as by 'vf detach'. */
 		if (ask && !slots_ask(vm, i, true))
-			rc = plug(vm, i, false, why, why_size);
+			rc = igb_plug(vm, i, false, why, why_size);
 		n++;
 		if (!rc)
 			fmt_snprintf(why, why_size, "net%u", i);
