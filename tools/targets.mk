@@ -58,7 +58,7 @@ $(B)/guest/initrd-dpdk.img: $(B)/guest/initrd-virtio.img $(B)/guest/programs-dpd
 		--host usr/bin/dpdk-testpmd -o $@
 
 # Linux as the host, for tools/peer: KVM, this machine's QEMU with its firmware, and the guests.
-PEER_MODULES := kvm-amd,vfio-pci,vfio_iommu_type1,igb
+PEER_MODULES := kvm-amd,vfio-pci,vfio_iommu_type1,igb,tun,bridge,vhost_net
 PEER_FILES := $(addprefix $(B)/guest-kernels/,bench.elf dev_vf.elf writer.elf) $(addprefix $(B)/guest/, \
 	vmlinuz-stock initrd.img initrd-virtio.img initrd-assign.img) $(wildcard $(foreach f, \
 	bios-256k.bin kvmvapic.bin linuxboot_dma.bin multiboot_dma.bin,/usr/share/seabios/$f \

@@ -7,6 +7,9 @@ NIC = ("-device", "pcie-root-port,id=rp0,chassis=1,slot=1",
 # Row: what netbench does, how often.
 CASES = {"pingpong64": ("pingpong", 2000), "stream1500": ("datagrams", 20000),
          "tso": ("stream", 131072)}
+# Row: writes a millisecond that tests/guest/writer.c tries, in words; to how many pages in turn.
+WRITERS = {"writer": (3, "12 MB/s"), "flood": (1000000, "all it can")}
+WRITTEN = 2000
 
 
 def wanted(names, keys):
