@@ -34,6 +34,7 @@ PURE_SRCS += devices/sriov/igb/igb_hw.c
 PURE_SRCS += devices/sriov/igb/igb_vf.c
 PURE_SRCS += devices/sriov/igb/igb_mbox.c
 PURE_SRCS += devices/sriov/igb/igb_vf0.c
+PURE_SRCS += devices/sriov/igb/igb_vfregs.c
 PURE_SRCS += devices/sriov/vf_twin.c
 PURE_SRCS += devices/sriov/vf_recover.c
 PURE_SRCS += devices/virtio/virtio_net.c

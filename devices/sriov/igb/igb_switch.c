@@ -7,6 +7,7 @@
 #include "arch/x86/io.h"
 #include "devices/net/net.h"
 #include "devices/sriov/igb/igb_guest_priv.h"
+#include "devices/sriov/igb/igb_vfregs.h"
 #include "devices/sriov/nics.h"
 #include "kernel/base/bits.h"
 #include "kernel/base/err.h"
@@ -15,27 +16,10 @@
 #include "kernel/core/hostmap.h"
 #include "kernel/core/log.h"
 
-#define DRAIN_US 100u /* for what the driver has rung for: what is left then, the twin sends */
-#define STOP_US	 100000u
+#define SENT_US	 100u
 #define STEP_US	 5u
-#define EICS	 0x1520u
-#define EIMS	 0x1524u
-#define QUEUE_ON BIT(25)
 #define HOOK_US	 20000u
 #define HOOK_RESET 10u
-
-/* Registers of page 1 that a VF has as the twin has them. */
-static const struct {
-	u16 off;
-	u8 reg;
-} int_regs[] = {
-	{ 0x152c, VF_EIAC },	 { 0x1530, VF_EIAM },	  { 0x1680, VF_EITR },
-	{ 0x1684, VF_EITR + 1 }, { 0x1688, VF_EITR + 2 }, { 0x1700, VF_IVAR },
-	{ 0x1740, VF_IVAR_MISC },
-};
-
-/* Registers of a ring that a VF has; where it goes on comes after the rest. */
-static const u8 ring_regs[] = { VF_BAL, VF_BAH, VF_LEN, VF_SRRCTL, VF_DCA, VF_WBAL, VF_WBAH };
 
 /* One change to hardware. */
 struct move {
@@ -75,14 +59,25 @@ static volatile u8 *vf_bar(const struct igb *g, u8 n)
 	return hostmap_mmio(b->addr + n * b->size, b->size);
 }
 
-static bool wait_for(volatile u8 *bar, u32 off, u32 bits, u32 want, u32 us)
+static u32 bar_rd(void *ctx, u32 off)
 {
-	for (u32 t = 0; t < us; t += STEP_US) {
-		if ((mmio_read32(bar + off) & bits) == want)
-			return true;
-		delay_us(STEP_US);
-	}
-	return false;
+	return mmio_read32((volatile u8 *)ctx + off);
+}
+
+static void bar_wr(void *ctx, u32 off, u32 value)
+{
+	mmio_write32((volatile u8 *)ctx + off, value);
+}
+
+static void bar_delay(void *ctx, u32 us)
+{
+	(void)ctx;
+	delay_us(us);
+}
+
+static struct igb_env bar_env(volatile u8 *bar)
+{
+	return (struct igb_env){ (void *)(uintptr_t)bar, bar_rd, bar_wr, bar_delay };
 }
 
 /* What the host's queue has goes where it belongs. Locks: the switch's. Returns how many frames. */
@@ -118,48 +113,20 @@ static void divert(struct igb *g, u8 n, bool on)
 
 /* ---- to the twin -------------------------------------------------------------------------- */
 
-/* Nothing of the device's moves any more, as far as the driver's rings are concerned. */
-static int stop_hardware(const struct igb *g, volatile u8 *bar)
-{
-	u32 tail = mmio_read32(bar + IGB_VF_TX + 4 * VF_TAIL), rx, tx;
-
-	if (g->mbps) /* without link it never drains */
-		(void)wait_for(bar, IGB_VF_TX + 4 * VF_HEAD, ~0u, tail, DRAIN_US);
-	rx = mmio_read32(bar + IGB_VF_RX + 4 * VF_DCTL);
-	tx = mmio_read32(bar + IGB_VF_TX + 4 * VF_DCTL);
-	mmio_write32(bar + IGB_VF_RX + 4 * VF_DCTL, rx & ~(u32)QUEUE_ON);
-	mmio_write32(bar + IGB_VF_TX + 4 * VF_DCTL, tx & ~(u32)QUEUE_ON);
-	if (!wait_for(bar, IGB_VF_RX + 4 * VF_DCTL, (u32)QUEUE_ON, 0, STOP_US) ||
-	    !wait_for(bar, IGB_VF_TX + 4 * VF_DCTL, (u32)QUEUE_ON, 0, STOP_US))
-		return -ETIMEDOUT;
-	return 0;
-}
-
-static void read_ring(u32 *ring, volatile u8 *regs)
-{
-	for (u32 i = 0; i < ARRAY_SIZE(ring_regs); i++)
-		ring[ring_regs[i]] = mmio_read32(regs + 4u * ring_regs[i]);
-	ring[VF_HEAD] = mmio_read32(regs + 4 * VF_HEAD);
-	ring[VF_TAIL] = mmio_read32(regs + 4 * VF_TAIL);
-	ring[VF_DCTL] = mmio_read32(regs + 4 * VF_DCTL);
-}
-
 /* False: it did not answer all the time, nothing was read. */
 static bool read_state(struct igb_guest *v, volatile u8 *bar)
 {
-	u32 rx[VF_TWIN_RING] = { 0 }, tx[VF_TWIN_RING] = { 0 }, irq[VF_TWIN_INTS] = { 0 };
+	const struct igb_env e = bar_env(bar);
+	struct igb_vfregs r;
 
-	read_ring(rx, bar + IGB_VF_RX);
-	read_ring(tx, bar + IGB_VF_TX);
-	for (u32 i = 0; i < ARRAY_SIZE(int_regs); i++)
-		irq[int_regs[i].reg] = mmio_read32(bar + int_regs[i].off);
+	igb_vfregs_read(&e, &r);
 	/* The VF's own copy may say what was written last; the physical function's is the mask. */
-	irq[VF_EIMS] = mmio_read32(v->g->regs + IGB_EIMS) >> IGB_VF_EITR(v->n) & 7;
+	r.irq[VF_EIMS] = mmio_read32(v->g->regs + IGB_EIMS) >> IGB_VF_EITR(v->n) & 7;
 	if (!igb_answers(v->g))
 		return false;
-	memcpy(v->twin.rx, rx, sizeof(rx));
-	memcpy(v->twin.tx, tx, sizeof(tx));
-	memcpy(v->twin.irq, irq, sizeof(irq));
+	memcpy(v->twin.rx, r.rx, sizeof(r.rx));
+	memcpy(v->twin.tx, r.tx, sizeof(r.tx));
+	memcpy(v->twin.irq, r.irq, sizeof(r.irq));
 	return true;
 }
 
@@ -182,10 +149,11 @@ static bool stop_and_read(struct igb_guest *v, struct igb *g, volatile u8 *bar)
 {
 	u32 rx = mmio_read32(bar + IGB_VF_RX + 4 * VF_DCTL);
 	u32 tx = mmio_read32(bar + IGB_VF_TX + 4 * VF_DCTL);
+	const struct igb_env e = bar_env(bar);
 
 	if (!igb_answers(g))
 		return false;
-	if (stop_hardware(g, bar))
+	if (igb_vfregs_stop(&e, g->mbps != 0)) /* without link it never drains */
 		log_err("nic %s: VF %u did not stop, it is cut off", g->name, v->n);
 	hook(v, g, 3);
 	if (!read_state(v, bar))
@@ -269,29 +237,11 @@ static int direct_to_twin(struct igb_guest *v, char *why, size_t size)
 
 /* ---- to hardware -------------------------------------------------------------------------- */
 
-/* All registers but the tail; placed: base and head are right. False: the head is not. */
-static bool write_ring(const u32 *ring, volatile u8 *regs, bool placed)
-{
-	u32 i = 0;
-
-	placed = placed && (ring[VF_DCTL] & QUEUE_ON);
-	for (; i < ARRAY_SIZE(ring_regs); i++)
-		if (!placed || ring_regs[i] > VF_LEN)
-			mmio_write32(regs + 4u * ring_regs[i], ring[ring_regs[i]]);
-	if (!placed)
-		mmio_write32(regs + 4 * VF_HEAD, ring[VF_HEAD]);
-	mmio_write32(regs + 4 * VF_DCTL, ring[VF_DCTL]);
-	return mmio_read32(regs + 4 * VF_HEAD) == ring[VF_HEAD];
-}
-
 static int write_state(struct igb_guest *v, volatile u8 *bar, bool placed)
 {
-	const struct vf_twin *t = &v->twin;
+	const struct igb_env e = bar_env(bar);
 
-	for (u32 i = 0; i < ARRAY_SIZE(int_regs); i++)
-		mmio_write32(bar + int_regs[i].off, t->irq[int_regs[i].reg]);
-	if (!write_ring(t->rx, bar + IGB_VF_RX, placed) ||
-	    !write_ring(t->tx, bar + IGB_VF_TX, placed))
+	if (!igb_vfregs_write(&e, &v->twin, placed))
 		return -ENOTSUP;
 	if (v->g->hw.vf[v->n].cts) {
 		spin_lock(&v->g->lock);
@@ -300,18 +250,14 @@ static int write_state(struct igb_guest *v, volatile u8 *bar, bool placed)
 	}
 	if (!igb_answers(v->g)) /* up to here it has done nothing */
 		return -EIO;
-	/* A queue looks at its tail when that is written and it is on. */
-	mmio_write32(bar + IGB_VF_RX + 4 * VF_TAIL, t->rx[VF_TAIL]);
-	mmio_write32(bar + IGB_VF_TX + 4 * VF_TAIL, t->tx[VF_TAIL]);
-	mmio_write32(bar + EIMS, t->irq[VF_EIMS]);
-	mmio_write32(bar + EICS, 3); /* an interrupt too many does no harm, one lost does */
+	igb_vfregs_go(&e, &v->twin);
 	return 0;
 }
 
 /* The twin's frames are on their way before the VF sends. */
 static void wait_sent(struct igb *g)
 {
-	for (u32 us = 0; g && g->mbps && us < DRAIN_US; us += STEP_US) {
+	for (u32 us = 0; g && g->mbps && us < SENT_US; us += STEP_US) {
 		u32 room;
 
 		(void)net_lock();
