@@ -228,6 +228,26 @@ TEST(counters)
 	CHECK_EQ(rd(0xf14), 4); /* wraps like the register */
 }
 
+/* The VF changes, or its VM moves, while the driver has the buffer: the rest counts. */
+TEST(half_a_message)
+{
+	const u32 reset = 1;
+
+	setup(false, false);
+	CHECK_EQ(send(&reset, 1), 0x80000001);
+	wr(0xc40, VFU);
+	wr(0x800, 5);
+	wr(0x804, 1522);
+	igb_vf0_freeze_stats(&v);
+	igb_vf0_thaw_stats(&v);
+	CHECK_EQ(igb_vf0_resume(&v), 0);
+	CHECK_EQ(rd(0xc40), VFU);
+	CHECK_EQ(rd(0x804), 1522);
+	wr(0xc40, REQ);
+	CHECK_EQ(rd(0xc40), PFACK | PFSTS);
+	CHECK_EQ(rd(0x800), 0xa0000005);
+}
+
 TEST(accesses)
 {
 	u64 x = ~0ull;
@@ -254,4 +274,5 @@ TEST(accesses)
 
 UNIT_MAIN({ "driver_probe_and_open", driver_probe_and_open }, { "refused", refused },
 	  { "vlans_of_a_trunk", vlans_of_a_trunk }, { "long_multicast_list", long_multicast_list },
-	  { "ping", ping }, { "counters", counters }, { "accesses", accesses })
+	  { "ping", ping }, { "counters", counters },
+	  { "half_a_message", half_a_message }, { "accesses", accesses })

@@ -7,7 +7,6 @@
 #include "unit.h"
 
 #include "devices/pci/vmsix.h"
-#include "devices/sriov/igb/igb_vf0.h"
 #include "kernel/base/err.h"
 #include "vf_driver.h"
 #include "vf_model.h"
@@ -35,7 +34,7 @@ static u32 any(u32 n)
 	return (state >> 8) % n;
 }
 
-/* ---- around it ------------------------------------------------------------------------------- */
+/* ---- around it ---------------------------------------------------------------------------- */
 
 static void on_wire(u32 number)
 {
@@ -102,7 +101,7 @@ static void peer_sends(void)
 		model_wire(&m, sent);
 }
 
-/* ---- the driver: its reception is as NAPI -------------------------------------------------------- */
+/* ---- the driver: its reception is as NAPI ------------------------------------------------- */
 
 static void answer(void)
 {
@@ -147,7 +146,7 @@ static void driver_sleeps(void)
 		vfd_wr(&d, 0x1524, done);
 }
 
-/* ---- changes, in the order of igb_switch.c ----------------------------------------------------- */
+/* ---- changes, in the order of igb_switch.c ------------------------------------------------ */
 
 static void to_twin(u32 step)
 {
@@ -284,7 +283,7 @@ static void start(bool as_twin)
 	vfd_open(&d, 0x82000002);
 }
 
-/* ---- all races at once --------------------------------------------------------------------------- */
+/* ---- all races at once -------------------------------------------------------------------- */
 
 static void tick(void)
 {
@@ -330,10 +329,10 @@ TEST(any_order)
 	}
 }
 
-/* ---- one by one, igb-vf's list ------------------------------------------------------------------- */
+/* ---- one by one, igb-vf's list ------------------------------------------------------------ */
 
-/* The driver rings while its pages go: the hardware still sees it, its tails are read behind that. */
-TEST(doorbell_before_the_last_cpu_stands_still)
+/* The driver rings while its pages go: hardware still sees it, its tails are read behind that. */
+TEST(doorbell_before_all_stand_still)
 {
 	start(false);
 	peer_sends();
@@ -527,7 +526,7 @@ TEST(full_ring_and_no_link)
 	complete();
 }
 
-/* The driver resets the VF between the steps of a change: its rings are off, and are not forgotten. */
+/* The driver resets the VF between the steps of a change: its rings are off, and stay so. */
 TEST(reset_in_the_middle)
 {
 	for (u32 i = 1; i < PHASES; i++) {
@@ -584,86 +583,8 @@ TEST(close_and_open_on_both_sides)
 	}
 }
 
-/* A buffer that is not there any more when it is used: dropped and counted, nothing else. */
-TEST(buffer_that_goes)
-{
-	const u64 nowhere = 0x80000000;
-
-	start(false);
-	change_all();
-	memcpy(vfd_desc(&d, VFD_RX, 0), &nowhere, 8);
-	peer_sends();
-	settle();
-	CHECK_EQ(m.dropped, 1);
-	CHECK_EQ(t.rx[VF_HEAD], 0);
-	vfd_refill(&d, 0);
-	m.dropped = sent = 0;
-	peer_sends();
-	complete();
-}
-
-/* ---- page 0, which is software before, while and after -------------------------------------------- */
-
-static u32 stat_value;
-
-static u32 on_mail(void *ctx, u32 msg[IGB_MBOX_WORDS])
-{
-	(void)ctx;
-	msg[0] |= 0xa0000000;
-	return 1;
-}
-
-static u32 on_stat(void *ctx, u32 off)
-{
-	(void)ctx, (void)off;
-	return stat_value;
-}
-
-static bool on_link(void *ctx)
-{
-	(void)ctx;
-	return true;
-}
-
-static void on_reset(void *ctx)
-{
-	(void)ctx;
-}
-
-static u64 page(struct igb_vf0 *v, u32 off, bool write, u64 value)
-{
-	igb_vf0_io(v, off, 4, write, &value);
-	return value;
-}
-
-TEST(half_a_mail_and_counters)
-{
-	const struct igb_vf0_env e = { NULL, on_reset, on_mail, on_link, on_stat };
-	struct igb_vf0 v;
-	u64 before;
-
-	igb_vf0_init(&v, &e);
-	(void)page(&v, 0xc40, true, 4); /* the buffer is the driver's */
-	(void)page(&v, 0x800, true, 5);
-	stat_value = 1000;
-	before = page(&v, 0xf10, false, 0);
-	igb_vf0_freeze_stats(&v);
-	stat_value = 7; /* another VF's, or the twin's */
-	igb_vf0_thaw_stats(&v);
-	CHECK_EQ(page(&v, 0xf10, false, 0), before);
-	stat_value += 5;
-	CHECK_EQ(page(&v, 0xf10, false, 0), before + 5);
-	/* On another host. */
-	CHECK_EQ(igb_vf0_resume(&v), 0);
-	CHECK_EQ(page(&v, 0xc40, false, 0) & 4, 4);
-	CHECK_EQ(page(&v, 0x800, false, 0), 5);
-	(void)page(&v, 0xc40, true, 1);
-	CHECK_EQ(page(&v, 0xc40, false, 0) & 0x30, 0x30);
-	CHECK_EQ(page(&v, 0x800, false, 0), 0xa0000005);
-}
-
 UNIT_MAIN({ "any_order", any_order },
-	  { "doorbell_before_the_last_cpu_stands_still", doorbell_before_the_last_cpu_stands_still },
+	  { "doorbell_before_all_stand_still", doorbell_before_all_stand_still },
 	  { "doorbell_behind_the_change", doorbell_behind_the_change },
 	  { "frames_on_their_way_when_the_filter_goes", frames_on_their_way_when_the_filter_goes },
 	  { "descriptors_written_back_late", descriptors_written_back_late },
@@ -671,6 +592,4 @@ UNIT_MAIN({ "any_order", any_order },
 	  { "mask_of_the_table", mask_of_the_table }, { "no_receive_buffer", no_receive_buffer },
 	  { "full_ring_and_no_link", full_ring_and_no_link },
 	  { "reset_in_the_middle", reset_in_the_middle },
-	  { "close_and_open_on_both_sides", close_and_open_on_both_sides },
-	  { "buffer_that_goes", buffer_that_goes },
-	  { "half_a_mail_and_counters", half_a_mail_and_counters })
+	  { "close_and_open_on_both_sides", close_and_open_on_both_sides } })

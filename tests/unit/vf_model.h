@@ -152,7 +152,7 @@ static inline u32 model_rd(void *ctx, u32 off)
 
 	model_ending(m, &m->rx);
 	model_ending(m, &m->tx);
-	return off == 0x1524 ? 0 : m->reg[off / 4]; /* the mask is the physical function's to tell */
+	return off == 0x1524 ? 0 : m->reg[off / 4]; /* the mask is told elsewhere */
 }
 
 static inline void model_ring_wr(struct vf_model *m, struct vf_queue *q, u32 reg, u32 value)

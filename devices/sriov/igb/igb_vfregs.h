@@ -28,8 +28,8 @@ void igb_vfregs_read(const struct igb_env *e, struct igb_vfregs *r);
 
 /**
  * igb_vfregs_write() - all that does not begin to work by being written. placed: bases and heads
- * are there. False: heads are not kept. igb_vfregs_go() - the rest: tails, mask, and an interrupt of
- * each queue, as one too many does no harm and one lost does.
+ * are there. False: heads are not kept. igb_vfregs_go() - the rest: tails, mask, and an interrupt
+ * of each queue, as one too many does no harm and one lost does.
  */
 bool MUST_CHECK igb_vfregs_write(const struct igb_env *e, const struct vf_twin *t, bool placed);
 void igb_vfregs_go(const struct igb_env *e, const struct vf_twin *t);
