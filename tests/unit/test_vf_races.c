@@ -592,4 +592,4 @@ UNIT_MAIN({ "any_order", any_order },
 	  { "mask_of_the_table", mask_of_the_table }, { "no_receive_buffer", no_receive_buffer },
 	  { "full_ring_and_no_link", full_ring_and_no_link },
 	  { "reset_in_the_middle", reset_in_the_middle },
-	  { "close_and_open_on_both_sides", close_and_open_on_both_sides } })
+	  { "close_and_open_on_both_sides", close_and_open_on_both_sides })
