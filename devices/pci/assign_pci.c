@@ -4,6 +4,7 @@
  */
 #include "devices/pci/assign_pci.h"
 
+#include "arch/x86/io.h"
 #include "devices/pci/assign.h"
 #include "devices/platform/pc.h"
 #include "devices/sriov/nvme/nvme_pf.h"
@@ -13,8 +14,12 @@
 #include "kernel/base/fmt.h"
 #include "kernel/base/str.h"
 #include "kernel/core/config_value.h"
+#include "kernel/core/log.h"
 #include "kernel/core/pci.h"
 #include "kernel/core/pci_iso.h"
+#include "kernel/core/timer.h"
+
+#define LOOK_NS 1000000000ull
 
 int assign_pci_add(struct vm *vm, const char *name, char *why, size_t why_size)
 {
@@ -58,9 +63,41 @@ static void destroy(struct vm *vm)
 	(void)vm; /* assign.c gives each function back */
 }
 
+/* Nobody stands in for such a function: its VM ends with it. */
+static void look_at(struct vm *vm, const char *name)
+{
+	bool gone = false;
+	u16 bdf;
+
+	if (!value_pci((struct slice){ name, strlen(name) }, &bdf))
+		return;
+	spin_lock(&vm->lock); /* not while the guest resets it */
+	if (assign_at(vm, bdf))
+		gone = pci_read(bdf, PCI_COMMAND, 2) == 0xffff;
+	spin_unlock(&vm->lock);
+	if (gone)
+		vm_fail(vm, NULL, "assigned %s does not answer any more", name);
+}
+
+static void look(void *ctx)
+{
+	for (u32 i = 0; i < VM_MAX; i++) {
+		struct vm *vm = vm_at(i);
+
+		for (u32 k = 0; vm && vm->state == VM_RUNNING && k < vm->config->npci; k++)
+			look_at(vm, vm->config->pci[k]);
+	}
+	if (timer_arm(ctx, tsc_read() + ns_to_tsc(LOOK_NS)))
+		log_warn("assigned functions are not looked after any more");
+}
+
 void assign_pci_init(void)
 {
 	static const struct pc_part part = { build, destroy };
+	static struct timer timer;
 
 	pc_register_part(&part);
+	timer_init(&timer, look, &timer);
+	if (iommu_present())
+		look(&timer);
 }

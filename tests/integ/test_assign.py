@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """A plain PCI function given to a VM by its address: an NVMe controller under Linux's own driver."""
+import contextlib
 import re
 
 from lib import guests, paths
+from lib.ctl import CtlError
 from lib.registry import test
+from test_failover import pull
 
 NEEDS = ("godwit.elf", "guest/vmlinuz-stock", "guest/initrd-assign.img")
 DISK_MIB = 16
@@ -56,3 +59,24 @@ def refusals(t):
         said = rf"vm one: not started: pci = {address}: .*{reason}"
         assert re.search(said, m.com1.text), m.com1.text
         m.close()
+
+
+@test(timeout=60, needs=("godwit.elf", "guest-kernels/bystander.elf"), cores=2)
+def pulled(t):
+    """A function is pulled: its VM is stopped, with the reason, and starts no more; others go on."""
+    vms = [f"[vm {name}]\nmemory = 16M\ncpus = 1\nkernel = bystander.elf\n{more}"
+           for name, more in (("one", "pci = 01:00.0\n"), ("bystander", ""))]
+    m = t.machine(config=guests.host_config(*vms), modules=guests.bare_kernels("bystander"),
+                  devices=("-device", "pcie-root-port,id=rp0,chassis=1,slot=1",
+                           "-device", "nvme,serial=n0,bus=rp0,id=disk"))
+    guests.wait_console(m)
+    for name in ("one", "bystander"):
+        m.ctl.request(f"vm start {name}")
+    pull(m, "disk")
+    m.com1.expect(r"vm one: stopped: assigned 01:00.0 does not answer any more", timeout=20)
+    guests.check_bystander(m)
+    m.ctl.request("vm stop one")
+    with contextlib.suppress(CtlError):
+        m.ctl.request("vm start one")
+        raise AssertionError("it has started")
+    guests.check_bystander(m)
