@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Twin of a VF: any accesses, any memory, frames in between, state from a stream. It touches no
+ * Twin of a VF: any accesses, any memory, frames in between, state from a stream or from hardware
+ * that is gone. It touches no
  * memory but the guest's, its work is bounded, and what it sends can be read and cut.
  */
 #include "tests/fuzz/stream.h"
@@ -95,6 +96,9 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 
 			for (u32 i = 0; i < (what & 31u) && at + i < RAM; i++)
 				ram[at + i] = take8(&s);
+		} else if (what == 95) { /* its hardware has died */
+			vf_twin_recover(&t);
+			FUZZ_CHECK(in_order(t.rx) && in_order(t.tx));
 		} else if (what < 96) {
 			u32 n = 14 + take16(&s) % 9000;
 			struct virtq_seg seg = { frame, 0, n };
