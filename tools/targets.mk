@@ -28,7 +28,7 @@ $(B)/guest/netbench $(B)/guest/moveload: $(B)/guest/%: tests/guest-linux/%.c
 	@$(CC) -O2 -Wall -Wextra -Werror -static -s -o $@ $<
 
 # The stock drivers of assigned functions, and the paravirtual ones; a filesystem for a disk.
-ASSIGN_MODULES := igbvf,nvme,$(VIRTIO_MODULES),crc32c_generic,ext4
+ASSIGN_MODULES := igbvf,igb,nvme,$(VIRTIO_MODULES),crc32c_generic,ext4
 $(B)/guest/initrd-assign.img: $(B)/guest/initrd.img $(B)/guest/moveload $(B)/guest/netbench tools/targets.mk
 	@tools/mkinitrd --busybox $(B)/guest/busybox --tree $(B)/guest/modules-stock \
 		--modules $(ASSIGN_MODULES) --add $(B)/guest/moveload --add $(B)/guest/netbench -o $@

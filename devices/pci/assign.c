@@ -152,6 +152,8 @@ static void on_master(void *ctx, bool on)
 	if (a->backed)
 		physical_command(a->v.info.bdf, on ? 0 : PCI_COMMAND_MASTER,
 				 on ? PCI_COMMAND_MASTER : 0);
+	if (a->ops && a->ops->master)
+		a->ops->master(a->ctx, on);
 }
 
 /* Its registers are decoded again afterwards, as the guest's view is our affair. */

@@ -28,6 +28,9 @@ struct assigned_ops {
 	void (*mmio)(void *ctx, unsigned bar, u64 off, unsigned size, bool write, u64 *value);
 	/* reset() - the function was reset (FLR, machine reset); its configuration is restored. */
 	void (*reset)(void *ctx);
+	/* master() - it may begin to access memory, or not any more. Locks: vm->lock, or all
+	 * parked. */
+	void (*master)(void *ctx, bool on);
 	/* gone() - the VM gave it back; it is stopped and detached. Last call. */
 	void (*gone)(void *ctx);
 };

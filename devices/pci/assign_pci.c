@@ -6,8 +6,10 @@
 
 #include "arch/x86/io.h"
 #include "devices/pci/assign.h"
+#include "devices/pci/slots.h"
 #include "devices/platform/pc.h"
 #include "devices/sriov/nvme/nvme_pf.h"
+#include "devices/sriov/uplink.h"
 #include "guest/vm/vm.h"
 #include "iommu/iommu.h"
 #include "kernel/base/err.h"
@@ -21,10 +23,10 @@
 
 #define LOOK_NS 1000000000ull
 
-int assign_pci_add(struct vm *vm, const char *name, char *why, size_t why_size)
+static int add(struct vm *vm, const char *name, struct assign_request r, char *why,
+	       size_t why_size)
 {
-	struct assign_request r = { .ops = NULL };
-	char text[120] = "";
+	char text[120] = "no such function";
 	const struct pci_func *f = NULL;
 	int rc = 0;
 	u16 bdf = 0;
@@ -43,10 +45,35 @@ int assign_pci_add(struct vm *vm, const char *name, char *why, size_t why_size)
 	if (f && !rc)
 		rc = assign_add(vm, &r, text, sizeof(text));
 	if (!f)
-		rc = nvme_vf_add(vm, bdf, text, sizeof(text));
+		rc = r.slot ? -ENODEV : nvme_vf_add(vm, bdf, text, sizeof(text));
 	if (rc)
 		fmt_snprintf(why, why_size, "pci = %s: %s", name, text);
 	return rc;
+}
+
+int assign_pci_add(struct vm *vm, const char *name, char *why, size_t why_size)
+{
+	return add(vm, name, (struct assign_request){ .ops = NULL }, why, why_size);
+}
+
+/* What it says about receiving: drivers let a NIC reach memory before they open it. */
+static void on_master(void *ctx, bool on)
+{
+	uplink_team(ctx, on);
+}
+
+static void on_gone(void *ctx)
+{
+	uplink_team(ctx, false);
+}
+
+int assign_pci_plug(struct vm *vm, u8 net, char *why, size_t why_size)
+{
+	static const struct assigned_ops ops = { .master = on_master, .gone = on_gone };
+	struct config_net *c = &vm->own_config.net[net];
+	const struct assign_request r = { .ops = &ops, .ctx = c, .slot = slots_at(vm, net) };
+
+	return add(vm, c->pci, r, why, why_size);
 }
 
 static int build(struct vm *vm, char *why, size_t why_size)

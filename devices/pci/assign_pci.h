@@ -16,6 +16,12 @@ struct vm;
  */
 int MUST_CHECK assign_pci_add(struct vm *vm, const char *name, char *why, size_t why_size);
 
+/**
+ * assign_pci_plug() - the function that interface 'net' of vm's configuration names goes into that
+ * interface's slot, as a NIC that has its address. Returns as assign_add().
+ */
+int MUST_CHECK assign_pci_plug(struct vm *vm, u8 net, char *why, size_t why_size);
+
 /** assign_pci_init() - register with the PC; once at boot, after assign_init(). */
 void assign_pci_init(void);
 

@@ -36,6 +36,13 @@ struct hotplug *slots_at(const struct vm *vm, u8 net)
 	return s ? &s->h : NULL;
 }
 
+bool slots_filled(const struct vm *vm, u8 net)
+{
+	const struct slot *s = slots[vm->index][net];
+
+	return s && s->h.present;
+}
+
 /* ---- the guest's side: vm->lock held ----------------------------------------------------- */
 
 static void on_msi(void *ctx, u64 address, u32 data)
@@ -65,7 +72,7 @@ void slots_empty(struct vm *vm, u8 net)
 {
 	struct config_net *c = &vm->own_config.net[net];
 
-	c->nic[0] = '\0';
+	c->nic[0] = c->pci[0] = '\0';
 	c->twin = false;
 }
 

@@ -16,6 +16,9 @@ void slots_init(void);
 /** slots_at() - the slot of interface 'net', NULL: it has none. All vCPUs parked, or control. */
 struct hotplug *slots_at(const struct vm *vm, u8 net);
 
+/** slots_filled() - is something in it? False: also where there is no slot. */
+bool slots_filled(const struct vm *vm, u8 net);
+
 /**
  * slots_ask() - ask the guest to let go of interface 'net'; when it did its function is taken out
  * and its section of the configuration says so, but for 'keep': that goes on to say what is to be

@@ -30,7 +30,7 @@ static const struct vmstate_field clock_fields[] = { VMSTATE(struct clock_state,
 
 int mig_can_move(const struct vm *vm, char *why, size_t why_size)
 {
-	const char *bound = mig_config_bound(vm->config);
+	const char *bound = mig_config_bound(vm->config, true);
 
 	if (vm->state != VM_RUNNING && vm->state != VM_PAUSED) {
 		fmt_snprintf(why, why_size, "vm %s is %s", vm->name, vm_state_name(vm->state));
@@ -172,9 +172,10 @@ int mig_load_config(const struct mig_record *r, struct config_vm *out, char *why
 		return rc;
 	}
 	rc = config_parse("stream", (const char *)r->data, r->len, c, first_problem, &t);
-	if (!rc && (c->vms != 1 || mig_config_bound(&c->vm[0]))) {
+	if (!rc && (c->vms != 1 || mig_config_bound(&c->vm[0], false))) {
 		text_add(&t, "the configuration in the stream %s",
-			 c->vms == 1 ? mig_config_bound(&c->vm[0]) : "is not that of one VM");
+			 c->vms == 1 ? mig_config_bound(&c->vm[0], false)
+				     : "is not that of one VM");
 		rc = -EPROTO;
 	}
 	if (!rc)

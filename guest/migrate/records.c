@@ -69,15 +69,17 @@ void mig_config_text(const struct config_vm *c, struct text *t)
 			add_net(t, i, &c->net[i]);
 }
 
-const char *mig_config_bound(const struct config_vm *c)
+const char *mig_config_bound(const struct config_vm *c, bool leaves)
 {
-	bool disk = false;
+	bool disk = false, function = c->npci != 0;
 
 	for (u32 i = 0; i < CONFIG_DISKS; i++)
 		disk |= c->disk[i].kind != CONFIG_DISK_NONE;
+	for (u32 i = 0; i < CONFIG_NETS; i++)
+		function |= c->net[i].pci[0] && !(leaves && config_net_primary(c, i));
 	return c->courier ? "serves its host" :
 	       disk	  ? "has a disk of its host's" :
-	       c->npci	  ? "has a function of its host's" :
+	       function	  ? "has a function of its host's" :
 			    NULL;
 }
 

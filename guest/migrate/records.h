@@ -17,9 +17,10 @@ void mig_config_text(const struct config_vm *c, struct text *t);
 
 /**
  * mig_config_bound() - what ties a VM of this configuration to one host, for a sentence; NULL:
- * nothing. A stream that names parts of a host wants what it must not have.
+ * nothing. leaves: its guest lets go of a team's primary first, whatever that is. A stream that
+ * names parts of a host wants what it must not have.
  */
-const char *mig_config_bound(const struct config_vm *c);
+const char *mig_config_bound(const struct config_vm *c, bool leaves);
 
 /* ---- the host ---------------------------------------------------------------------------- */
 

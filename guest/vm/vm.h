@@ -154,8 +154,8 @@ int MUST_CHECK vm_resume(struct vm *vm, char *why, size_t why_size);
 int MUST_CHECK vm_reset(struct vm *vm, char *why, size_t why_size);
 
 /**
- * vm_hold(), vm_let_go() - all vCPUs stand still for a change that is over before the guest can
- * notice: its clock and its devices run on. A VM that does not run stands still anyway: nothing
+ * vm_hold(), vm_let_go() - all vCPUs stand still for a change that is soon over: the VM's clock and
+ * its devices run on. A VM that does not run stands still anyway: nothing
  * happens. -ETIMEDOUT: a vCPU did not park, none stays parked. Context: control.
  */
 int MUST_CHECK vm_hold(struct vm *vm, char *why, size_t why_size);

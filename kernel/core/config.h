@@ -36,7 +36,8 @@ struct config_net {
 	bool no_packed; /* pv: split rings only */
 	bool standby;  /* pv: steps in for the vf with its address */
 	bool twin;     /* vf: begins as the software twin, needs no hardware */
-	bool hotplug;  /* vf: in a slot, which is empty without nic and twin */
+	bool hotplug;  /* vf: in a slot, which is empty without nic, twin and pci */
+	char pci[8];   /* vf: a whole function in the slot instead, "02:00.0"; or "" */
 };
 
 /* The standby and the hot-plugged primary of one VM? They have one address. */
@@ -48,7 +49,7 @@ static inline bool config_net_team(const struct config_net *a, const struct conf
 /* A VF that is there? */
 static inline bool config_net_filled(const struct config_net *n)
 {
-	return n->kind == CONFIG_NET_VF && (n->nic[0] || n->twin);
+	return n->kind == CONFIG_NET_VF && (n->nic[0] || n->twin || n->pci[0]);
 }
 
 enum config_disk_kind { CONFIG_DISK_NONE, CONFIG_DISK_MODULE, CONFIG_DISK_NVME };
@@ -126,6 +127,9 @@ struct config_vm {
 	char psk[CONFIG_PATH_LEN];
 	u32 key_line[CONFIG_VM_KEYS];	/* by enum config_vm_key; 0: not given */
 };
+
+/** config_net_primary() - is that interface a team's primary, with a standby of its address? */
+bool config_net_primary(const struct config_vm *vm, u32 net);
 
 struct config_host {
 	char name[CONFIG_NAME_LEN];	/* default "godwit" */

@@ -39,6 +39,17 @@ const struct config_vm *config_mac_owner(const struct config *c, const u8 *mac, 
 	return NULL;
 }
 
+bool config_net_primary(const struct config_vm *vm, u32 net)
+{
+	const struct config_net *c = &vm->net[net];
+
+	for (u32 i = 0; i < CONFIG_NETS; i++)
+		if (c->hotplug && vm->net[i].standby &&
+		    memcmp(vm->net[i].mac, c->mac, sizeof(c->mac)) == 0)
+			return true;
+	return false;
+}
+
 static const struct config_nic *find_nic(const struct config *c, const char *name)
 {
 	for (u32 i = 0; i < c->nics; i++) {

@@ -273,6 +273,17 @@ static const char *net_rate(struct config_net *net, struct slice v)
 	return NULL;
 }
 
+static const char *net_pci(struct config_net *net, struct slice v)
+{
+	u16 rid;
+
+	if (!value_pci(v, &rid))
+		return "pci=BUS:DEVICE.FUNCTION, hexadecimal";
+	fmt_snprintf(net->pci, sizeof(net->pci), "%02x:%02x.%x", rid >> 8, (rid >> 3) & 31u,
+		     rid & 7u);
+	return NULL;
+}
+
 static const char *net_packed(struct config_net *net, struct slice v)
 {
 	bool on;
@@ -293,6 +304,7 @@ static const char *set_net_option(struct config_net *net, struct slice name, str
 		{ "mac", .set = net_mac },
 		{ "nic", .plain = PLAIN(struct config_net, nic, PLAIN_NAME,
 					.must = "nic= the NAME of a [nic NAME]") },
+		{ "pci", .set = net_pci },
 		{ "vlan", .plain = PLAIN(struct config_net, vlan, PLAIN_NUMBER, 1, 4094,
 					 "vlan=1 to 4094") },
 		{ "rate", .set = net_rate },
@@ -314,22 +326,29 @@ static const char *set_net_option(struct config_net *net, struct slice name, str
 			return options[i].set ? options[i].set(net, v) :
 						store(&options[i].plain, net, v);
 	}
-	return "options out of nic= mac= vlan= rate= queues= mtu= packed= standby= twin= hotplug=";
+	return "options out of nic= mac= vlan= rate= queues= mtu= packed= standby= twin= hotplug= pci=";
+}
+
+static const char *vf_complete(const struct config_net *net)
+{
+	if (!net->nic[0] && !net->twin && !net->hotplug)
+		return "complete: vf needs nic=NAME, twin=yes or hotplug=yes";
+	if (net->queues || net->mtu || net->no_packed || net->standby)
+		return "without queues=, mtu=, packed=, standby=: a vf has its own";
+	if (net->pci[0] && (!net->hotplug || net->twin || net->vlan || net->rate_bps))
+		return "with hotplug=yes, without twin=, vlan=, rate=: pci= is a whole function";
+	return NULL;
 }
 
 /* What the options of an interface must be together. */
 static const char *net_complete(const struct config_net *net)
 {
-	bool vf = net->kind == CONFIG_NET_VF;
-
 	if (!net->has_mac)
 		return "complete: mac= is missing";
-	if (vf && !net->nic[0] && !net->twin && !net->hotplug)
-		return "complete: vf needs nic=NAME, twin=yes or hotplug=yes";
-	if (vf && (net->queues || net->mtu || net->no_packed || net->standby))
-		return "without queues=, mtu=, packed=, standby=: a vf has its own";
-	if (!vf && (net->nic[0] || net->twin || net->hotplug))
-		return "without nic=, twin=, hotplug=: pv is attached to the switch";
+	if (net->kind == CONFIG_NET_VF)
+		return vf_complete(net);
+	if (net->nic[0] || net->twin || net->hotplug || net->pci[0])
+		return "without nic=, twin=, hotplug=, pci=: pv is attached to the switch";
 	return NULL;
 }
 

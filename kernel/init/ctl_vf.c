@@ -170,14 +170,24 @@ static const struct vm *mac_owner(const struct target *t, const u8 *mac)
 static bool filled(const struct target *t)
 {
 	return config_net_filled(&t->section->net[t->net]) &&
-	       (!t->vm->machine || igb_guest_of(t->vm, t->net));
+	       (!t->vm->machine || igb_guest_of(t->vm, t->net) || slots_filled(t->vm, t->net));
 }
 
-/* What the VM has from its next start on. */
-static int put_into_section(struct ctl_out *out, const struct ctl_args *args,
-			    const struct target *t)
+/* What the VM has from its next start on: a function, an interface. */
+static int put_function(struct ctl_out *out, const struct target *t)
 {
-	static const char *const keys[] = { "nic", "mac", "vlan", "rate" };
+	struct config_vm *s = t->section;
+
+	if (pci_line(t) < s->npci || s->npci == ARRAY_SIZE(s->pci))
+		return ctl_fail(out, -EBUSY, "%s has %s", s->name,
+				pci_line(t) < s->npci ? "it already" : "all functions it can have");
+	str_copy(s->pci[s->npci++], sizeof(s->pci[0]), t->address);
+	return 0;
+}
+
+static int put_net(struct ctl_out *out, const struct ctl_args *args, const struct target *t)
+{
+	static const char *const keys[] = { "nic", "mac", "vlan", "rate", "pci" };
 	struct config_vm *s = t->section;
 	const struct vm *owner;
 	struct config_net net = s->net[t->net]; /* an empty slot's, or nothing */
@@ -185,15 +195,9 @@ static int put_into_section(struct ctl_out *out, const struct ctl_args *args,
 	struct text text = text_make(buf, sizeof(buf));
 	const char *must;
 
-	if (t->function && (pci_line(t) < s->npci || s->npci == ARRAY_SIZE(s->pci)))
-		return ctl_fail(out, -EBUSY, "%s has %s", s->name,
-				pci_line(t) < s->npci ? "it already" : "all functions it can have");
-	if (t->function) {
-		str_copy(s->pci[s->npci++], sizeof(s->pci[0]), t->address);
-		return 0;
-	}
 	if (net.kind != CONFIG_NET_NONE && (!net.hotplug || filled(t)))
 		return ctl_fail(out, -EBUSY, "%s has a net%u already", s->name, t->net);
+	net.pci[0] = '\0';
 	text_add(&text, "vf");
 	for (u32 i = 0; i < ARRAY_SIZE(keys); i++)
 		if (ctl_opt(args, keys[i]))
@@ -204,7 +208,7 @@ static int put_into_section(struct ctl_out *out, const struct ctl_args *args,
 	owner = mac_owner(t, net.mac);
 	if (owner)
 		return ctl_fail(out, -EEXIST, "%s has that mac", owner->name);
-	if (!nics_find(net.nic) || !nics_find(net.nic)->vfs)
+	if (!net.pci[0] && (!nics_find(net.nic) || !nics_find(net.nic)->vfs))
 		return ctl_fail(out, -ENOENT, "there is no nic %s with VFs here", net.nic);
 	s->net[t->net] = net;
 	return 0;
@@ -237,41 +241,43 @@ static int unplug_now(const struct target *t, char *why)
 	if (a)
 		assign_remove(a);
 	else if (!t->function)
-		(void)igb_guest_remove(t->vm, t->net);
+		igb_guest_remove(t->vm, t->net);
 	return 0;
 }
 
-/* A machine that exists changes while it stands still; else there is nothing to do. */
+/* A machine that exists changes while it is held; else there is nothing to do. */
 static int change_machine(struct ctl_out *out, const struct target *t,
 			  int (*change)(const struct target *t, char *why))
 {
 	struct vm *vm = t->vm;
-	bool runs = vm->state == VM_RUNNING;
-	char why[WHY] = "", late[WHY];
-	int rc = runs ? vm_pause(vm, why, sizeof(why)) : 0, err = 0;
+	char why[WHY] = "";
+	int rc = vm_hold(vm, why, sizeof(why));
 
-	if (!rc && vm->machine) {
+	if (rc)
+		return ctl_fail(out, rc, "%s", why);
+	if (vm->machine)
 		rc = change(t, why);
-		if (runs)
-			err = vm_resume(vm, late, sizeof(late));
-	}
-	if (err)
-		log_err("vm %s: %s", vm->name, late);
+	vm_let_go(vm);
 	return rc ? ctl_fail(out, rc, "%s", why) : 0;
 }
 
 static int run_attach(struct ctl_out *out, const struct ctl_args *args)
 {
+	struct config_net before;
 	struct target t;
 	int rc = read_target(out, &t);
 
-	if (!rc)
-		rc = put_into_section(out, args, &t);
+	if (rc)
+		return rc;
+	before = t.section->net[t.net];
+	rc = t.function ? put_function(out, &t) : put_net(out, args, &t);
 	if (rc)
 		return rc;
 	rc = change_machine(out, &t, plug_now);
-	if (rc)
+	if (rc && t.function)
 		take_from_section(&t);
+	else if (rc)
+		t.section->net[t.net] = before;
 	return rc;
 }
 
@@ -359,9 +365,9 @@ static const struct ctl_verb verbs[] = {
 	  .run = run_twin },
 	{ .name = "vf",
 	  .sub = "attach",
-	  .usage = "NAME netN nic=NIC mac=MAC [vlan=N] [rate=BITS] | NAME BB:DD.F",
+	  .usage = "NAME netN nic=NIC|pci=BB:DD.F mac=MAC [vlan=N] [rate=BITS] | NAME BB:DD.F",
 	  .help = "give a VM a VF as its interface netN, or a function by address",
-	  .options = "nic mac vlan rate",
+	  .options = "nic mac vlan rate pci",
 	  .min_args = 2,
 	  .max_args = 2,
 	  .arg = CTL_ARG_VM,

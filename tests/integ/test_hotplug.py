@@ -3,6 +3,7 @@
 a team with a paravirtual NIC (net_failover)."""
 import re
 
+import test_failover
 from lib import guests, lab, load
 from lib.guests import on
 from lib.registry import test
@@ -141,6 +142,39 @@ def team_moves_by_itself(t):
         m.peer.close()
 
 
+@test(timeout=400, needs=NEEDS, cores=2)
+def team_of_another_kind(t):
+    """A whole NIC with a driver of its own is the primary before a move, a VF after it."""
+    g1 = section(1, "pv", f"standby=yes\nnet1 = vf mac={MAC}1 hotplug=yes")
+    devices = [d.replace("id=nic1", f"mac={MAC}1") for d in test_failover.DEVICES]
+    m = machine(t, g1, section(2, "pv"), devices=devices,
+                nic="[nic lan0]\npci = 01:00.0\nvfs = 1\nuplink = yes\n")
+    try:
+        up(m, 2)
+        on(m, 1, "echo 1 >/proc/sys/net/ipv6/conf/eth0/disable_ipv6")
+        refused(m, "ENODEV", "vf attach g1 net1 pci=05:00.0")
+        m.ctl.request("vf attach g1 net1 pci=02:00.0")
+        for driver in ("igb", "igbvf"):
+            in_team(m)
+            on(m, 1, f"[ $(basename $(readlink {PRIMARY}/device/driver)) = {driver} ]")
+            frames = f"cat {PRIMARY}/statistics/rx_packets {PRIMARY}/statistics/tx_packets"
+            before = [int(n) for n in re.findall(r"^(\d+)\s*$", on(m, 1, frames), re.M)]
+            for i, j in ((1, OUTSIDE), (2, 1)):
+                ping(m, i, j)
+            after = [int(n) for n in re.findall(r"^(\d+)\s*$", on(m, 1, frames), re.M)]
+            assert all(y >= x + 6 for x, y in zip(before, after)), (before, after)
+            move(m, "g1")
+            if driver == "igb":
+                wait(m, 1, f"[ ! -e {PRIMARY} ]")
+                ping(m, 2, 1)
+                m.ctl.request("vf attach g1 net1 nic=lan0")
+        primary(m)
+        for i in (1, 2):
+            on(m, i, "sh /tests/check-dmesg.sh")
+    finally:
+        m.peer.close()
+
+
 TEAM = (f"net0 = pv mac={load.MAC} standby=yes\n"
         f"net1 = vf mac={load.MAC} hotplug=yes\n")
 
@@ -154,9 +188,10 @@ def slot(m):
 @test(timeout=600, needs=load.NEEDS, cores=2)
 def team_between_hosts(t):
     """To a host without a VF and back, by one 'migrate' each, under load from a station outside: no
-    byte of its connection wrong; with the standby alone there, with a primary again back here."""
+    byte of its connection wrong; with the standby alone there, then with a NIC of another kind and
+    driver as primary; with a VF again back here."""
     with lab.Lab(t.dir, sections=[load.sections(TEAM)], memory=768, modules=load.modules(),
-                 hardware=(lab.Hardware(vfs=1),)) as hosts:
+                 hardware=(lab.Hardware(vfs=1), lab.Hardware(second=load.MAC))) as hosts:
         hosts.add_station()
         hosts.ready()
         load.start(hosts)
@@ -176,6 +211,9 @@ def team_between_hosts(t):
             else:
                 on(b, 1, f"[ ! -e {PRIMARY} ]")
                 assert slot(b) == ("slot", "lan0", "not plugged")
+                b.ctl.request("vf attach g1 net1 pci=02:00.0")
+                in_team(b)
+                on(b, 1, f"[ $(basename $(readlink {PRIMARY}/device/driver)) = igb ]")
             for _ in range(2):
                 was, seen = seen, load.peer(hosts)
                 print(seen)

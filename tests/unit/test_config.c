@@ -292,8 +292,8 @@ TEST(vm_values)
 		  "net1: 'vf mac=52:54:00:00:00:01' must be complete: vf needs nic=NAME, "
 		  "twin=yes or hotplug=yes" },
 		{ "net1 = pv mac=52:54:00:00:00:01 nic=a",
-		  "net1: 'pv mac=52:54:00:00:00:01 nic=a' must be without nic=, twin=, hotplug=: "
-		  "pv is attached to the switch" },
+		  "net1: 'pv mac=52:54:00:00:00:01 nic=a' must be without nic=, twin=, hotplug=, "
+		  "pci=: pv is attached to the switch" },
 		{ "net2 = pv mac=53:54:00:00:00:01", "net2: 'pv mac=53:54:00:00:00:01' must be "
 						     "mac= six hexadecimal bytes, not multicast "
 						     "and not zero, as 52:54:00:00:00:01" },
@@ -305,7 +305,17 @@ TEST(vm_values)
 		  "net0: 'pv rate=1K' must be rate= bits per second from 1M to "
 		  "400G" },
 		{ "net0 = pv speed=1", "net0: 'pv speed=1' must be options out of nic= mac= vlan= "
-				       "rate= queues= mtu= packed= standby= twin= hotplug=" },
+				       "rate= queues= mtu= packed= standby= twin= hotplug= "
+				       "pci=" },
+		{ "net1 = vf mac=52:54:00:00:00:01 pci=2:0.0",
+		  "net1: 'vf mac=52:54:00:00:00:01 pci=2:0.0' must be complete: vf needs nic=NAME, "
+		  "twin=yes or hotplug=yes" },
+		{ "net1 = vf mac=52:54:00:00:00:01 nic=n pci=2:0.0",
+		  "net1: 'vf mac=52:54:00:00:00:01 nic=n pci=2:0.0' must be with hotplug=yes, without "
+		  "twin=, vlan=, rate=: pci= is a whole function" },
+		{ "net1 = vf mac=52:54:00:00:00:01 hotplug=yes pci=2:0.8",
+		  "net1: 'vf mac=52:54:00:00:00:01 hotplug=yes pci=2:0.8' must be "
+		  "pci=BUS:DEVICE.FUNCTION, hexadecimal" },
 		{ "net0 = pv fast",
 		  "net0: 'pv fast' must be vf or pv and then name=value options" },
 		{ "net4 = pv",
@@ -417,6 +427,12 @@ TEST(clashes)
 	/* Two halves of a team have one. */
 	CHECK_EQ(parse(VM("net0 = pv mac=52:54:00:00:00:01 standby=yes\n"
 			  "net1 = vf mac=52:54:00:00:00:01 hotplug=yes\n")), 0);
+	CHECK(config_net_primary(&conf.vm[0], 1));
+	CHECK(!config_net_primary(&conf.vm[0], 0));
+	CHECK_EQ(parse(VM("net0 = pv mac=52:54:00:00:00:02 standby=yes\n"
+			  "net1 = vf mac=52:54:00:00:00:01 hotplug=yes pci=A:0.0\n")), 0);
+	CHECK(!config_net_primary(&conf.vm[0], 1));
+	CHECK(strcmp(conf.vm[0].net[1].pci, "0a:00.0") == 0);
 	CHECK_EQ(parse(VM("net0 = pv mac=52:54:00:00:00:01 standby=yes\n"
 			  "net1 = vf mac=52:54:00:00:00:01 twin=yes\n")), -EINVAL);
 	CHECK_EQ(parse(VM("net0 = pv mac=52:54:00:00:00:01 standby=yes\n[vm b]\nmemory=4M\n"

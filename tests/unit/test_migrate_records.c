@@ -76,7 +76,10 @@ TEST(bound)
 {
 	static const char *const keys[] = {
 		"pci = 00:1f.0\n", "disk0 = module=d\n",
+		"net0 = vf mac=52:54:00:00:00:02 hotplug=yes pci=1:0.0\n",
 		"role = courier\nip = 10.0.0.1/24\npsk = p\nnet0 = pv mac=52:54:00:00:00:02\n",
+		"net0 = pv mac=52:54:00:00:00:02 standby=yes\n"
+		"net1 = vf mac=52:54:00:00:00:02 hotplug=yes pci=1:0.0\n",
 	};
 	char text[300];
 
@@ -86,7 +89,9 @@ TEST(bound)
 			 i < ARRAY_SIZE(keys) ? keys[i]
 					      : "net0 = vf nic=n mac=52:54:00:00:00:02\n");
 		CHECK_EQ(config_parse("f", text, strlen(text), &c, no_error, NULL), 0);
-		CHECK_EQ(mig_config_bound(&c.vm[0]) != NULL, i < ARRAY_SIZE(keys));
+		CHECK_EQ(mig_config_bound(&c.vm[0], false) != NULL, i < ARRAY_SIZE(keys));
+		/* The guest lets go of a team's primary before it leaves. */
+		CHECK_EQ(mig_config_bound(&c.vm[0], true) != NULL, i < ARRAY_SIZE(keys) - 1);
 	}
 }
 

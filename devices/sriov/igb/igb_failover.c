@@ -31,7 +31,7 @@ static int leave(struct igb_guest *v, const struct igb *g, char *why)
 {
 	int rc;
 
-	if (g->dead && igb_is_primary(v->vm, v->net))
+	if (g->dead && config_net_primary(v->vm->config, v->net))
 		return igb_plug(v->vm, v->net, false, why, WHY);
 	rc = igb_guest_twin(v->vm, v->net, why, WHY);
 	if (rc)

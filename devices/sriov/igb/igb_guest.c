@@ -5,6 +5,7 @@
 #include "devices/sriov/igb/igb_guest_priv.h"
 
 #include "arch/x86/io.h"
+#include "devices/pci/assign_pci.h"
 #include "devices/pci/slots.h"
 #include "devices/platform/pc.h"
 #include "devices/sriov/nics.h"
@@ -300,7 +301,7 @@ static int attach(struct igb_guest *v, const struct config_net *net, char *why, 
 	return rc ? rc : assign_add(v->vm, &r, why, size);
 }
 
-int igb_guest_add(struct vm *vm, u8 index, char *why, size_t why_size)
+static int add_vf(struct vm *vm, u8 index, char *why, size_t why_size)
 {
 	const struct config_net *net = &vm->config->net[index];
 	struct igb *g = nics_find(net->nic);
@@ -338,13 +339,19 @@ int igb_guest_add(struct vm *vm, u8 index, char *why, size_t why_size)
 	return rc;
 }
 
+int igb_guest_add(struct vm *vm, u8 index, char *why, size_t why_size)
+{
+	return vm->config->net[index].pci[0] ? assign_pci_plug(vm, index, why, why_size)
+					     : add_vf(vm, index, why, why_size);
+}
+
 static int build(struct vm *vm, char *why, size_t why_size)
 {
 	int rc = 0;
 
 	for (u8 i = 0; i < CONFIG_NETS && !rc; i++)
 		if (config_net_filled(&vm->config->net[i]) &&
-		    !(vm->state == VM_INCOMING && igb_is_primary(vm, i)))
+		    !(vm->state == VM_INCOMING && config_net_primary(vm->config, i)))
 			rc = igb_guest_add(vm, i, why, why_size);
 	return rc;
 }
@@ -359,13 +366,14 @@ struct igb_guest *igb_guest_of(const struct vm *vm, u8 index)
 	return guests[vm->index][index];
 }
 
-bool igb_guest_remove(struct vm *vm, u8 index)
+void igb_guest_remove(struct vm *vm, u8 index)
 {
 	struct igb_guest *v = igb_guest_of(vm, index);
 
-	if (v)
+	if (slots_filled(vm, index))
+		assign_remove(assign_in_slot(vm, slots_at(vm, index)));
+	else if (v)
 		assign_remove(v->a);
-	return v != NULL;
 }
 
 void igb_guest_init(void)
@@ -431,7 +439,8 @@ bool igb_twin_stat(const struct vm *vm, u8 index, struct igb_vf_stat *out)
 	const struct config_net *net = &vm->own_config.net[index];
 
 	*out = (struct igb_vf_stat){ .nic = "twin" };
-	if (!v && vm->machine && config_net_filled(net) && igb_is_primary(vm, index)) {
+	if (vm->machine && config_net_filled(net) && config_net_primary(vm->config, index) &&
+	    !slots_filled(vm, index)) {
 		*out = (struct igb_vf_stat){ .nic = "slot", .vm = vm->name, .net = index,
 					     .wants = net->nic, .why = "not plugged" };
 		memcpy(out->mac, net->mac, sizeof(out->mac));

@@ -15,12 +15,13 @@ void igb_guest_init(void);
 
 /**
  * igb_guest_add() - give vm, which is being built or paused, the VF that interface 'index' of its
- * configuration asks for. Returns as assign_add(); why names the reason.
+ * configuration asks for, or the function that it names. Returns as assign_add(); why names the
+ * reason.
  */
 int MUST_CHECK igb_guest_add(struct vm *vm, u8 index, char *why, size_t why_size);
 
-/** igb_guest_remove() - take it away again; false: it has none. All vCPUs parked. */
-bool igb_guest_remove(struct vm *vm, u8 index);
+/** igb_guest_remove() - take it away again, if it has one. All vCPUs parked. */
+void igb_guest_remove(struct vm *vm, u8 index);
 
 /**
  * igb_guest_twin(), igb_guest_direct() - a guest's VF goes on in software, goes on as a VF of nic

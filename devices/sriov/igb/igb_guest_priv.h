@@ -106,9 +106,6 @@ void igb_twin_sync(struct igb_guest *v);
 /** igb_twin_recheck() - the guest looks at its rings. No lock held. */
 void igb_twin_recheck(struct igb_guest *v);
 
-/** igb_is_primary() - is that interface meant for a team with a paravirtual one of its address? */
-bool igb_is_primary(const struct vm *vm, u8 net);
-
 /**
  * igb_plug() - it comes into its slot, as its configuration says, or out of it, whatever the guest
  * does with it. -ETIMEDOUT, errors of igb_guest_add(). Control.

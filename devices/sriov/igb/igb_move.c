@@ -9,20 +9,9 @@
 #include "guest/migrate/migrate.h"
 #include "kernel/base/err.h"
 #include "kernel/base/fmt.h"
-#include "kernel/base/str.h"
 #include "kernel/core/log.h"
 
 #define WHY 160
-
-bool igb_is_primary(const struct vm *vm, u8 net)
-{
-	const struct config_net *c = vm->config->net;
-
-	for (u32 i = 0; i < CONFIG_NETS; i++)
-		if (c[net].hotplug && c[i].standby && memcmp(c[i].mac, c[net].mac, 6) == 0)
-			return true;
-	return false;
-}
 
 int igb_plug(struct vm *vm, u8 net, bool in, char *why, size_t why_size)
 {
@@ -33,7 +22,7 @@ int igb_plug(struct vm *vm, u8 net, bool in, char *why, size_t why_size)
 	if (in)
 		rc = igb_guest_add(vm, net, why, why_size);
 	else
-		(void)igb_guest_remove(vm, net);
+		igb_guest_remove(vm, net);
 	vm_let_go(vm);
 	return rc;
 }
@@ -44,9 +33,9 @@ static void back(struct vm *vm)
 	bool on = vm->state == VM_RUNNING || vm->state == VM_PAUSED;
 
 	for (u8 i = 0; i < CONFIG_NETS && on; i++) {
-		if (!igb_is_primary(vm, i))
+		if (!config_net_primary(vm->config, i))
 			igb_go_home(vm, i, NULL);
-		else if (igb_guest_of(vm, i))
+		else if (slots_filled(vm, i))
 			slots_call_off(vm, i);
 		else if (config_net_filled(&vm->config->net[i]) &&
 			 igb_plug(vm, i, true, why, sizeof(why)))
@@ -59,7 +48,7 @@ static int unplug(struct vm *vm, bool ask, char *why, size_t why_size)
 	int n = 0, rc = 0;
 
 	for (u8 i = CONFIG_NETS; i-- > 0 && !rc;) {
-		if (!igb_guest_of(vm, i) || !igb_is_primary(vm, i))
+		if (!slots_filled(vm, i) || !config_net_primary(vm->config, i))
 			continue;
 		if (ask && vm->state != VM_RUNNING) {
 			fmt_snprintf(why, why_size, "net%u: a guest that is paused cannot let go "

@@ -29,6 +29,7 @@ class Hardware:
     """Of a host."""
     vfs: int = 0                    # of its NIC
     amd: bool = False               # AMD-Vi and not VT-d
+    second: str = ""                # address of another NIC on the same wire, at 02:00.0
     capture: bool = False           # all.pcap and out.pcap: what passes its NIC, what it sends
 
     def iommu(self):
@@ -38,6 +39,13 @@ class Hardware:
         """Emulator arguments: the NIC of host i, on the socket `path` of the hub. With AMD-Vi on
         the root bus, where its model knows functions by their right ids."""
         port = () if self.amd else ("-device", "pcie-root-port,id=rp,slot=1,chassis=1")
+        if self.second:
+            return ("-netdev", f"stream,id=wire,server=off,addr.type=unix,addr.path={path}",
+                    "-netdev", "hubport,hubid=1,id=hub,netdev=wire",
+                    *(word for k, mac in enumerate((f"52:54:00:00:02:{i + 1:02x}", self.second))
+                      for word in ("-device", f"pcie-root-port,id=rp{k},slot={k + 1},chassis={k + 1}",
+                                   "-netdev", f"hubport,hubid=1,id=n{k}",
+                                   "-device", f"igb,bus=rp{k},netdev=n{k},mac={mac}")))
         dumps = (pcap.device("lan", "all.pcap") + pcap.device("lan", "out.pcap", "rx")
                  if self.capture else ())
         return ("-netdev", f"stream,id=lan,server=off,addr.type=unix,addr.path={path}", *port,
