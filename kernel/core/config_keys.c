@@ -326,7 +326,8 @@ static const char *set_net_option(struct config_net *net, struct slice name, str
 			return options[i].set ? options[i].set(net, v) :
 						store(&options[i].plain, net, v);
 	}
-	return "options out of nic= mac= vlan= rate= queues= mtu= packed= standby= twin= hotplug= pci=";
+	return "options out of nic= mac= vlan= rate= queues= mtu= packed= standby= twin= hotplug= "
+	       "pci=";
 }
 
 static const char *vf_complete(const struct config_net *net)

@@ -310,12 +310,8 @@ TEST(vm_values)
 		{ "net1 = vf mac=52:54:00:00:00:01 pci=2:0.0",
 		  "net1: 'vf mac=52:54:00:00:00:01 pci=2:0.0' must be complete: vf needs nic=NAME, "
 		  "twin=yes or hotplug=yes" },
-		{ "net1 = vf mac=52:54:00:00:00:01 nic=n pci=2:0.0",
-		  "net1: 'vf mac=52:54:00:00:00:01 nic=n pci=2:0.0' must be with hotplug=yes, without "
-		  "twin=, vlan=, rate=: pci= is a whole function" },
-		{ "net1 = vf mac=52:54:00:00:00:01 hotplug=yes pci=2:0.8",
-		  "net1: 'vf mac=52:54:00:00:00:01 hotplug=yes pci=2:0.8' must be "
-		  "pci=BUS:DEVICE.FUNCTION, hexadecimal" },
+		{ "net1 = vf pci=2:0.8", "net1: 'vf pci=2:0.8' must be pci=BUS:DEVICE.FUNCTION, "
+					 "hexadecimal" },
 		{ "net0 = pv fast",
 		  "net0: 'pv fast' must be vf or pv and then name=value options" },
 		{ "net4 = pv",
@@ -433,6 +429,9 @@ TEST(clashes)
 			  "net1 = vf mac=52:54:00:00:00:01 hotplug=yes pci=A:0.0\n")), 0);
 	CHECK(!config_net_primary(&conf.vm[0], 1));
 	CHECK(strcmp(conf.vm[0].net[1].pci, "0a:00.0") == 0);
+	CHECK_EQ(parse(VM("net1 = vf mac=52:54:00:00:00:01 hotplug=yes vlan=5 pci=A:0.0\n")),
+		 -EINVAL);
+	CHECK(strstr(report, "a whole function"));
 	CHECK_EQ(parse(VM("net0 = pv mac=52:54:00:00:00:01 standby=yes\n"
 			  "net1 = vf mac=52:54:00:00:00:01 twin=yes\n")), -EINVAL);
 	CHECK_EQ(parse(VM("net0 = pv mac=52:54:00:00:00:01 standby=yes\n[vm b]\nmemory=4M\n"
