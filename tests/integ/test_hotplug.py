@@ -146,7 +146,7 @@ def team_moves_by_itself(t):
 def team_of_another_kind(t):
     """A whole NIC with a driver of its own is the primary before a move, a VF after it."""
     g1 = section(1, "pv", f"standby=yes\nnet1 = vf mac={MAC}1 hotplug=yes")
-    devices = [d.replace("id=nic1", f"mac={MAC}1") for d in test_failover.DEVICES]
+    devices = [d.replace("id=nic1", f"mac={MAC}1") for d in test_failover.devices(2)]
     m = machine(t, g1, section(2, "pv"), devices=devices,
                 nic="[nic lan0]\npci = 01:00.0\nvfs = 1\nuplink = yes\n")
     try:
