@@ -3,8 +3,9 @@
 a team with a paravirtual NIC (net_failover)."""
 import re
 
+import test_courier
 import test_failover
-from lib import guests, lab, load
+from lib import guests, lab, load, paths
 from lib.guests import on
 from lib.registry import test
 from test_vf import MAC, NEEDS, OUTSIDE, machine, move, owners, ping, refused, section, up
@@ -173,6 +174,28 @@ def team_of_another_kind(t):
             on(m, i, "sh /tests/check-dmesg.sh")
     finally:
         m.peer.close()
+
+
+@test(timeout=500, needs=(*NEEDS, "courier.elf"), cores=2)
+def team_saved(t):
+    """Saved, a guest goes on with its primary; restored, it gets one again."""
+    port = test_courier.free_port()
+    run = test_courier.Remote(t, port)
+    nic = test_courier.courier_section("10.0.0.1").replace("uplink", "vfs = 1\nuplink")
+    g1 = section(1, "pv", f"standby=yes\nnet1 = vf mac={MAC}1 hotplug=yes").replace(".1/24", ".3/24")
+    m = t.machine(config=guests.host_config(nic, g1), memory=768, devices=test_courier.outside(port),
+                  modules=load.modules() | {"courier.elf": paths.BUILD / "courier.elf",
+                                            "psk.hex": run.key})
+    up(m, 1)
+    plug(m)
+    for words in (("save", "g1", t.dir / "g1.vm", "resume"), ("save", "g1", t.dir / "g1.vm"),
+                  ("restore", t.dir / "g1.vm")):
+        run(*map(str, words), timeout=200)
+        if words[0] == "save":
+            m.com1.expect(r"vm g1: net1: the guest let go")
+        if words[-1] == "resume" or words[0] == "restore":
+            in_team(m)
+            assert "g1" in owners(m)
 
 
 TEAM = (f"net0 = pv mac={load.MAC} standby=yes\n"
