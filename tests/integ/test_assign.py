@@ -68,11 +68,11 @@ def pulled(t):
            for name, more in (("one", "pci = 01:00.0\n"), ("bystander", ""))]
     m = t.machine(config=guests.host_config(*vms), modules=guests.bare_kernels("bystander"),
                   devices=("-device", "pcie-root-port,id=rp0,chassis=1,slot=1",
-                           "-device", "nvme,serial=n0,bus=rp0,id=disk"))
+                           "-device", "nvme,serial=n0,bus=rp0"))
     guests.wait_console(m)
     for name in ("one", "bystander"):
         m.ctl.request(f"vm start {name}")
-    pull(m, "disk")
+    pull(m, 0)
     m.com1.expect(r"vm one: stopped: assigned 01:00.0 does not answer any more", timeout=20)
     guests.check_bystander(m)
     m.ctl.request("vm stop one")

@@ -87,19 +87,12 @@ def link_fails(t):
         m.peer.close()
 
 
-def pull(m, card):
-    """Out of its slot, whoever drives it: what an operating system would write to the emulator's
-    ACPI hot-plug registers when it has let go."""
-    m.qmp.command("device_del", id=card)
-    asked = 0
-    for bus in range(16):
-        m.qmp.monitor(f"o /w 0xcd0 {bus}")
-        slots = int(m.qmp.monitor("i /w 0xcc4").split("=")[1], 0)
-        if slots:
-            m.qmp.monitor(f"o /w 0xcc8 {slots}")
-            asked += 1
-    assert asked == 1, asked
-    assert card not in m.qmp.monitor("info qtree")
+def pull(m, i):
+    """The card behind root port i (00:0i+1.0) is out of reach: the port has no bus and no windows any
+    more. (The emulator's own removal of an 82576 ends the emulator now and then.)"""
+    for register in (4, 0x18):
+        m.qmp.monitor(f"o /w 0xcf8 {0x80000000 | (i + 1) << 11 | register}")
+        m.qmp.monitor("o /w 0xcfc 0")
 
 
 @contextlib.contextmanager
@@ -147,8 +140,8 @@ def function_dies(t):
     """A NIC is pulled, the next one has a fatal PCI Express error: the guest goes on by the one
     that is left. When that goes too it has no wire, and can be stopped as any."""
     with echoing(t, ((2, "uplink = yes"), (1, "uplink = backup"), (1, "uplink = backup"))) as (m, s):
-        s.until(50)
-        pull(m, "nic0")
+        s.until(300)        # its rings have been seen by then
+        pull(m, 0)
         assert after_death(m, s)["why"] == "it is dead"
         m.com1.expect(r"nic lan0: it does not answer any more", timeout=10)
         refused(m, "ENOENT", "vf direct echo net0 nic=lan0")
@@ -160,7 +153,7 @@ def function_dies(t):
         m.ctl.request("vf direct echo net0 nic=lan2")
         s.until(50)
         s.flows = False
-        pull(m, "nic2")
+        pull(m, 2)
         at(m, "echo", "twin")
         assert guests.state_of(m, "echo") == "running"
         m.ctl.request("vm stop echo")
@@ -209,7 +202,7 @@ def linux_survives(t):
         before = counted(m, 1)
         on(m, 1, f"ping -i 0.1 10.0.0.{OUTSIDE} >/tmp/out 2>&1 & true")
         on(m, 2, "sh /tests/traffic.sh 10.0.0.1 >/tmp/traffic & true")
-        pull(m, "nic0")
+        pull(m, 0)
         at(m, "g1", "twin")
         ping(m, 1, OUTSIDE)
         ping(m, 2, 1)
@@ -239,7 +232,7 @@ def team_loses_its_primary(t):
         on(m, 1, "echo 1 >/proc/sys/net/ipv6/conf/eth0/disable_ipv6")
         test_hotplug.plug(m)
         ping(m, 1, 2)
-        pull(m, "nic0")
+        pull(m, 0)
         test_hotplug.wait(m, 1, f"[ ! -e {test_hotplug.PRIMARY} ]")
         ping(m, 1, OUTSIDE)
         ping(m, 2, 1)

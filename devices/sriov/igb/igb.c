@@ -23,6 +23,7 @@
 #define EVENT_QUEUE BIT(0)
 #define EVENT_OTHER BIT(1)
 #define EVENT_WATCH BIT(2)
+#define EVENT_LOOK  BIT(3)
 
 /* How often it is looked after; a link that lasted RETURN_TICKS is trusted again. */
 #define WATCH_NS     1000000000ull
@@ -198,6 +199,13 @@ static void watch_due(void *ctx)
 	softirq_post(SOFTIRQ_NIC);
 }
 
+void igb_look_soon(struct igb *g)
+{
+	atomic_or(&g->events, (u32)EVENT_LOOK);
+	atomic_or(&pcpu_get(0)->softirq, SOFTIRQ_NIC);
+	cpu_kick(0);
+}
+
 static void watch(struct igb *g)
 {
 	if (g->mbps && g->ticks < RETURN_TICKS && ++g->ticks == RETURN_TICKS) {
@@ -206,8 +214,6 @@ static void watch(struct igb *g)
 	}
 	if (g->dead)
 		igb_failover(g); /* those that were on the move */
-	else if (g->failover)
-		igb_switch_look(g);
 	if (timer_arm(&g->watch, tsc_read() + ns_to_tsc(WATCH_NS)))
 		log_warn("nic %s: it is not looked after any more", g->name);
 }
@@ -261,6 +267,8 @@ bool igb_poll(struct igb *g)
 		serve_other(g);
 	if (events & EVENT_WATCH)
 		watch(g);
+	if ((events & (EVENT_WATCH | EVENT_LOOK)) && g->failover && !g->dead)
+		igb_switch_look(g);
 	if (events & EVENT_QUEUE) {
 		g->interrupts++;
 		more = serve_rx(g);

@@ -101,6 +101,9 @@ int MUST_CHECK igb_start_nic(struct igb *g, const struct pci_func *f, const stru
  */
 bool igb_answers(struct igb *g);
 
+/** igb_look_soon() - igb_switch_look() is due. Context: any. */
+void igb_look_soon(struct igb *g);
+
 /** igb_kill() - reset the function behind its driver's back, for tests. No lock held. */
 void igb_kill(const struct igb *g);
 

@@ -3,6 +3,7 @@
  * VFs of a NIC that loses its link, or that is replaced, go on as their twins by another NIC; those
  * that only wait for their NIC return to it.
  */
+#include "arch/x86/io.h"
 #include "devices/sriov/igb/igb_guest_priv.h"
 #include "devices/sriov/nics.h"
 #include "kernel/base/err.h"
@@ -11,6 +12,10 @@
 #include "kernel/core/log.h"
 
 #define WHY 160
+
+/* After a reset registers are looked at after this time, and twice as long each time. */
+#define LOOK_MS	    10u
+#define LOOK_MAX_MS 640u
 
 /* Do twins reach the wire by another NIC than g? */
 static bool other_way(const struct igb *g)
@@ -57,6 +62,25 @@ void igb_failover(struct igb *g)
 		else
 			log_warn("vm %s: stays at %s: %s", vm->name, g->name, why);
 	}
+}
+
+void igb_failover_due(void *ctx)
+{
+	struct igb_guest *v = ctx;
+	struct igb *g = v->g;
+
+	if (!g || v->look_ms > LOOK_MAX_MS)
+		return;
+	igb_look_soon(g);
+	if (timer_arm(&v->look, tsc_read() + ns_to_tsc(v->look_ms * 1000000ull)))
+		log_warn("vm %s: net%u: timer could not be armed", v->vm->name, v->net);
+	v->look_ms *= 2;
+}
+
+void igb_failover_look(struct igb_guest *v)
+{
+	v->look_ms = LOOK_MS;
+	igb_failover_due(v);
 }
 
 void igb_go_home(struct vm *vm, u8 net, const struct igb *g)

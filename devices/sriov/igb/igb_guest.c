@@ -68,8 +68,10 @@ static void page_reset(void *ctx)
 
 	igb_vf_hw_reset(hw, n);
 	hw_unlock(v);
-	if (v->g)
+	if (v->g) {
 		vf_twin_stop_queues(&v->twin); /* what is known of them is void */
+		igb_failover_look(v);
+	}
 	set_receives(v, false);
 }
 
@@ -184,6 +186,7 @@ static void release(struct igb_guest *v)
 	igb_twin_stop(v);
 	pc_remove_vdev(v->vm, &v->vdev);
 	timer_cancel(&v->timer);
+	timer_cancel(&v->look);
 	set_receives(v, false);
 	if (v->g)
 		igb_guest_take(v->g, v->n);

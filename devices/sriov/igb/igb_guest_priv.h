@@ -27,6 +27,8 @@ struct igb_guest {
 	struct virtq_mem mem;
 	struct timer timer;
 	u64 due; /* ns, when the timer is; switch's lock */
+	struct timer look; /* at its hardware's registers, after the driver's reset */
+	u32 look_ms;
 	struct vdev vdev; /* the state that is neither configuration space nor MSI-X */
 	u32 seen[21]; /* counters of its hardware, from IGB_VF_STAT on, as last read */
 	bool has_port;
@@ -63,6 +65,13 @@ void igb_twin_listen(struct igb_guest *v);
  * No lock held.
  */
 void igb_twin_show(struct igb_guest *v);
+
+/**
+ * igb_failover_look() - the driver has reset the hardware: its registers are read soon, and again
+ * as it sets them up. igb_failover_due() - v->look's callback.
+ */
+void igb_failover_due(void *ctx);
+void igb_failover_look(struct igb_guest *v);
 
 /** igb_twin_mmio() - the guest's access behind page 0. Locks: vm->lock. */
 void igb_twin_mmio(struct igb_guest *v, u32 off, unsigned size, bool write, u64 *value);

@@ -190,6 +190,7 @@ void igb_twin_init(struct igb_guest *v)
 
 	v->mem = (struct virtq_mem){ v, mem_map, mem_dirty };
 	timer_init(&v->timer, twin_due, v);
+	timer_init(&v->look, igb_failover_due, v);
 	vf_twin_init(&v->twin, &env, &v->mem);
 	v->twin.stopped = v->g != NULL;
 	soft_init(v);
