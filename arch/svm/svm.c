@@ -7,6 +7,7 @@
 #include "arch/svm/svm_priv.h"
 #include "arch/x86/cpu.h"
 #include "arch/x86/fpu.h"
+#include "arch/x86/lapic.h"
 #include "arch/x86/msr.h"
 #include "kernel/base/atomic.h"
 #include "kernel/base/err.h"
@@ -74,8 +75,7 @@ static int svm_probe(struct hvm_caps *caps, char *why, size_t why_size)
 	svm_features = (struct svm_features){ .next_rip = (r.edx & SVM_EDX_NRIPS) != 0,
 					      .decode_assist = (r.edx & SVM_EDX_DECODE) != 0,
 					      .pause_filter = (r.edx & SVM_EDX_PAUSE) != 0,
-					      .sticky_inject = cpuid(CPUID_HYPERVISOR, 0).ebx ==
-							       EBX_TCG,
+					      .tcg = cpuid(CPUID_HYPERVISOR, 0).ebx == EBX_TCG,
 					      .asids = r.ebx };
 	*caps = (struct hvm_caps){ .name = "svm", .vendor_amd = true, .feature = features,
 				   .features = ARRAY_SIZE(features) };
@@ -270,6 +270,10 @@ static HOT void svm_run(struct hvm_vcpu *v, struct hvm_regs *regs, const u32 *ki
 	if (unlikely(v->nmi))
 		svm_nmi_entry(v);
 	svm_enter(v->vmcb_pa, regs, s->host_vmcb);
+	/* QEMU's VMRUN notes a V_IRQ in the word in which other threads note this CPU's interrupts,
+	 * without their lock: theirs may be lost, and a timer's would be for good. */
+	if (unlikely(c->misc1 & SVM_I1_VINTR) && svm_features.tcg)
+		lapic_recheck();
 	__asm__ volatile("stgi" : : : "memory");
 	c->tlb_control = 0;
 	regs->gpr[HVM_RAX] = c->rax;

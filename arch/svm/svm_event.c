@@ -96,7 +96,7 @@ void svm_event_entry(struct hvm_vcpu *v)
 
 	c->event_inj = v->event;
 	v->event = 0;
-	if (!svm_features.sticky_inject || field_get(c->event_inj, 10, 8) != HVM_EVENT_INTR)
+	if (!svm_features.tcg || field_get(c->event_inj, 10, 8) != HVM_EVENT_INTR)
 		return;
 	if (c->cpl) {
 		lapic_send_ipi(lapic_id(), IRQ_VECTOR_KICK);

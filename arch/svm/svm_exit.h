@@ -13,7 +13,7 @@ struct svm_features {
 	bool next_rip;
 	bool decode_assist;
 	bool pause_filter;
-	bool sticky_inject; /* QEMU's emulation: see svm_event_entry() */
+	bool tcg; /* QEMU's emulation, whose flaws are worked around */
 	u32 asids;
 };
 

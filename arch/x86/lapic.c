@@ -132,6 +132,11 @@ void lapic_enable(const struct lapic_vectors *v)
 	lapic_eoi(); /* what firmware left in service */
 }
 
+void lapic_recheck(void)
+{
+	reg_write(REG_TPR, 0);
+}
+
 u32 lapic_id(void)
 {
 	u32 id = reg_read(REG_ID);

@@ -33,6 +33,10 @@ u32 lapic_id(void);
 /** lapic_eoi() - end of the interrupt in service. */
 void lapic_eoi(void);
 
+/** lapic_recheck() - makes the APIC look again for interrupts to deliver, by its task priority: for
+ *  an emulator that loses its word of them (arch/svm/svm.c). */
+void lapic_recheck(void);
+
 /** lapic_in_service() - did this APIC deliver 'vector', and is owed its end? Before setup: no. */
 bool lapic_in_service(u8 vector);
 

@@ -63,7 +63,9 @@ def answer(m, command, timeout):
     mark = next(MARKS)
     m.com1.sendline(f"echo begin{mark}; {command}; echo status{mark} $?.")
     m.com1.expect(rf"^begin{mark}\n", timeout=timeout)
-    found = m.com1.expect(rf"(?s)(.*?)^status{mark} (\d+)\.$", timeout=timeout)
+    which, found = m.com1.expect_any(rf"(?s)(.*?)^status{mark} (\d+)\.$",
+                                     r"^\[\S+ is failed: .*\]$", timeout=timeout)
+    assert which == 0, f"{command}: {found.group(0)}"
     return int(found.group(2)), found.group(1)
 
 
