@@ -90,20 +90,34 @@ static void destroy(struct vm *vm)
 	(void)vm; /* assign.c gives each function back */
 }
 
-/* Nobody stands in for such a function: its VM ends with it. */
-static void look_at(struct vm *vm, const char *name)
+static bool is_gone(struct vm *vm, const char *name)
 {
 	bool gone = false;
 	u16 bdf;
 
 	if (!value_pci((struct slice){ name, strlen(name) }, &bdf))
-		return;
+		return false;
 	spin_lock(&vm->lock); /* not while the guest resets it */
 	if (assign_at(vm, bdf))
 		gone = pci_read(bdf, PCI_COMMAND, 2) == 0xffff;
 	spin_unlock(&vm->lock);
-	if (gone)
-		vm_fail(vm, NULL, "assigned %s does not answer any more", name);
+	return gone;
+}
+
+/* For a team's primary its standby steps in; otherwise the VM ends with its function. */
+static void look_at(struct vm *vm)
+{
+	const struct config_vm *c = vm->config;
+
+	for (u32 i = 0; i < c->npci; i++)
+		if (is_gone(vm, c->pci[i]))
+			vm_fail(vm, NULL, "assigned %s does not answer any more", c->pci[i]);
+	for (u8 i = 0; i < CONFIG_NETS; i++) {
+		if (!is_gone(vm, c->net[i].pci))
+			continue;
+		log_warn("vm %s: net%u: %s does not answer any more", vm->name, i, c->net[i].pci);
+		slots_take_out(vm, i);
+	}
 }
 
 static void look(void *ctx)
@@ -111,8 +125,8 @@ static void look(void *ctx)
 	for (u32 i = 0; i < VM_MAX; i++) {
 		struct vm *vm = vm_at(i);
 
-		for (u32 k = 0; vm && vm->state == VM_RUNNING && k < vm->config->npci; k++)
-			look_at(vm, vm->config->pci[k]);
+		if (vm && vm->state == VM_RUNNING)
+			look_at(vm);
 	}
 	if (timer_arm(ctx, tsc_read() + ns_to_tsc(LOOK_NS)))
 		log_warn("assigned functions are not looked after any more");

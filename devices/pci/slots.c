@@ -66,6 +66,11 @@ static void on_eject(void *ctx)
 	cpu_kick(0);
 }
 
+void slots_take_out(struct vm *vm, u8 net)
+{
+	on_eject(slots[vm->index][net]);
+}
+
 /* ---- the host's side: control ------------------------------------------------------------ */
 
 void slots_empty(struct vm *vm, u8 net)

@@ -28,6 +28,9 @@ bool slots_filled(const struct vm *vm, u8 net);
 bool slots_ask(struct vm *vm, u8 net, bool keep);
 void slots_call_off(struct vm *vm, u8 net);
 
+/** slots_take_out() - as if the guest let go of what is in the slot now; soon. Any context. */
+void slots_take_out(struct vm *vm, u8 net);
+
 /** slots_empty() - the VM's section: nothing in the slot of 'net' any more. */
 void slots_empty(struct vm *vm, u8 net);
 

@@ -145,9 +145,10 @@ def team_moves_by_itself(t):
 
 @test(timeout=400, needs=NEEDS, cores=2)
 def team_of_another_kind(t):
-    """A whole NIC with a driver of its own is the primary before a move, a VF after it."""
+    """A whole NIC with a driver of its own is the primary before a move, a VF after it; and a NIC
+    that dies then."""
     g1 = section(1, "pv", f"standby=yes\nnet1 = vf mac={MAC}1 hotplug=yes")
-    devices = [d.replace("id=nic1", f"mac={MAC}1") for d in test_failover.devices(2)]
+    devices = [d.replace("id=nic1", f"id=nic1,mac={MAC}1") for d in test_failover.devices(2)]
     m = machine(t, g1, section(2, "pv"), devices=devices,
                 nic="[nic lan0]\npci = 01:00.0\nvfs = 1\nuplink = yes\n")
     try:
@@ -172,6 +173,13 @@ def team_of_another_kind(t):
         primary(m)
         for i in (1, 2):
             on(m, i, "sh /tests/check-dmesg.sh")
+        m.ctl.request("vf detach g1 net1 now=yes")
+        m.ctl.request("vf attach g1 net1 pci=02:00.0")
+        wait(m, 1, f"readlink {PRIMARY}/device/driver | grep -q 'igb$'")
+        in_team(m)
+        test_failover.pull(m, "nic1")
+        wait(m, 1, f"[ ! -e {PRIMARY} ]")
+        ping(m, 2, 1)
     finally:
         m.peer.close()
 
