@@ -2,12 +2,14 @@
 """A VF comes into and leaves a running stock Linux guest through a hot-plug slot, as the primary of
 a team with a paravirtual NIC (net_failover)."""
 import re
+import time
 
 import test_courier
 import test_failover
 from lib import guests, lab, load, paths
 from lib.guests import on
 from lib.registry import test
+from lib.stream import TIME_SCALE
 from test_vf import MAC, NEEDS, OUTSIDE, machine, move, owners, ping, refused, section, up
 
 # The master of the team is eth0, its standby eth1, the primary eth2.
@@ -216,6 +218,17 @@ def slot(m):
     return row["nic"], row["wants"], row["why"]
 
 
+def goes_on(hosts, was):
+    """Until the station's connection has carried more; what it has seen then."""
+    end = time.monotonic() + 60 * TIME_SCALE
+    while (seen := load.peer(hosts))["back"] <= was["back"]:
+        assert time.monotonic() < end, seen
+        time.sleep(0.2)
+    print(seen)
+    assert not seen["differ"] + seen["broken"], seen
+    return seen
+
+
 @test(timeout=600, needs=load.NEEDS, cores=2)
 def team_between_hosts(t):
     """To a host without a VF and back, by one 'migrate' each, under load from a station outside: no
@@ -246,9 +259,7 @@ def team_between_hosts(t):
                 in_team(b)
                 on(b, 1, f"[ $(basename $(readlink {PRIMARY}/device/driver)) = igb ]")
             for _ in range(2):
-                was, seen = seen, load.peer(hosts)
-                print(seen)
-                assert seen["back"] > was["back"] and not seen["differ"] + seen["broken"], seen
+                seen = goes_on(hosts, seen)
         assert sent(a) > before
         lab.check_clock(a, "g1", since)
         inside = load.inside(a)
