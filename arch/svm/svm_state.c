@@ -110,6 +110,10 @@ void svm_vcpu_put(struct hvm_vcpu *v)
 	fpu_save(v->fpu);
 	debug_registers_save(v->dr);
 	v->loaded = false;
+	/* QEMU: FXRSTOR on another CPU writes flags of CPU 0 back as it read them, GIF with them.
+	 * What svm_run() set may be gone, and this CPU would not wake from its next HLT. */
+	if (svm_features.tcg)
+		__asm__ volatile("stgi" : : : "memory");
 }
 
 void svm_get_seg(struct hvm_vcpu *v, enum hvm_seg seg, struct hvm_segment *out)
